@@ -1,0 +1,126 @@
+"""The draft-and-check transformer: rows of text read causally, canvas rows read in both directions, one set of weights.
+
+Knows embeddings, positions and which row may see which. Knows no text, no holes' meaning and no decoding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    vocabulary: int = 8192
+    width: int = 256
+    layers: int = 8
+    heads: int = 4
+    rope_base: float = 10_000.0
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+# Keys and values of one layer, (batch, heads, rows, head width) each; keys are already rotated.
+LayerCache = tuple[Tensor, Tensor]
+
+
+class Network(nn.Module):
+    """Pre-norm transformer with rotary positions, QK-norm, squared ReLU, no biases, tied embeddings."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.canvas = nn.Parameter(torch.zeros(config.width))  # added to every canvas row: "both directions from here"
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        nn.init.normal_(self.embedding.weight, std=0.05)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Text rows: tokens (batch, rows) -> (batch, rows, width)."""
+        return _norm(F.embedding(tokens, self.embedding.weight))
+
+    def embed_slots(self, tokens: Tensor, marks: Tensor) -> Tensor:
+        """Canvas rows: `tokens` are the mask or a committed token, `marks` the hole's own token; both (batch, rows)."""
+        weight = self.embedding.weight
+        return _norm(F.embedding(tokens, weight) + F.embedding(marks, weight) + self.canvas)
+
+    def forward(
+        self, x: Tensor, positions: Tensor, bias: Tensor, past: list[LayerCache] | None = None
+    ) -> tuple[Tensor, list[LayerCache]]:
+        """Rows through all layers.
+
+        x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees a key, -inf where not,
+        broadcastable to (batch, 1, rows, past rows + rows). Returns the last hidden states and the rows' own
+        keys and values of each layer (without the past).
+        """
+        cos, sin = self._rotation(positions, x.dtype)
+        fresh = []
+        for index, block in enumerate(self.blocks):
+            x, cache = block(x, cos, sin, bias, past[index] if past else None)
+            fresh.append(cache)
+        return _norm(x), fresh
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Unnormalised log probabilities over the vocabulary, in the dtype of `hidden`."""
+        return F.linear(hidden, self.embedding.weight.to(hidden.dtype))
+
+    def _rotation(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        half = self.config.head_width // 2
+        exponent = torch.arange(half, device=positions.device, dtype=torch.float64) / half
+        angles = positions[:, None, :, None].to(torch.float64) * self.config.rope_base**-exponent
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+class Block(nn.Module):
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.heads, self.head_width = config.heads, config.head_width
+        width = config.width
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+        for layer in (self.qkv, self.up):
+            nn.init.uniform_(layer.weight, -((3 / width) ** 0.5), (3 / width) ** 0.5)
+        for layer in (self.out, self.down):
+            nn.init.zeros_(layer.weight)
+
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: LayerCache | None
+    ) -> tuple[Tensor, LayerCache]:
+        batch, rows, width = x.shape
+        qkv = _linear(_norm(x), self.qkv).view(batch, rows, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
+        q, k, v = _rotate(_norm(qkv[0]), cos, sin), _rotate(_norm(qkv[1]), cos, sin), qkv[2]
+        keys, values = (k, v) if past is None else (torch.cat([past[0], k], 2), torch.cat([past[1], v], 2))
+        x = x + _linear(_attend(q, keys, values, bias).transpose(1, 2).reshape(batch, rows, width), self.out)
+        return x + _linear(F.relu(_linear(_norm(x), self.up)).square(), self.down), (k, v)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+    # On a CPU two matrix products and a float32 softmax are 2-3 times faster than the fused bfloat16 kernel.
+    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+    weights = torch.softmax(
+        scores + bias.to(scores.dtype), -1, dtype=torch.float64 if q.dtype == torch.float64 else torch.float32
+    )
+    return torch.matmul(weights.to(v.dtype), v)
+
+
+def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    return F.linear(x, layer.weight.to(x.dtype))
+
+
+def _norm(x: Tensor) -> Tensor:
+    return F.rms_norm(x, (x.shape[-1],), eps=1e-6)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding (Su et al. 2021): the two halves of each head are the real and imaginary parts."""
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)

@@ -1,0 +1,191 @@
+"""Cuts holes into documents and packs the resulting token sequences into windows of one length.
+
+Knows which holes people leave and how windows are filled. Knows no network; the order of tokens is `layout`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from model.infilling.layout import continuation, encode_visible
+from model.tokenization.tokenizer import Tokenizer
+from model.training.corpus import Document
+
+MOST_MIDDLE = 160  # tokens of all holes of an example
+BEFORE, AFTER = 12_000, 6_000  # characters around the hole that are looked at; the same as a server's window
+CHARACTERS_PER_EXAMPLE = 1_800  # how much of a document one example uses up
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text with k holes: k+1 visible parts and the k texts that stood in the holes."""
+
+    parts: tuple[str, ...]
+    middles: tuple[str, ...]
+    other_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Packed sequences, all arrays (windows, length). `segment` counts the sequences in a window from 1, 0 is padding.
+
+    `hole` is 0 on visible tokens and n+1 on those of hole n, from its mark to its `<eos>`.
+    """
+
+    tokens: NDArray[np.uint16]
+    segment: NDArray[np.uint8]
+    hole: NDArray[np.uint8]
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(path, tokens=self.tokens, segment=self.segment, hole=self.hole)
+
+    @classmethod
+    def load(cls, path: Path) -> Windows:
+        with np.load(path) as arrays:
+            return cls(arrays["tokens"], arrays["segment"], arrays["hole"])
+
+
+def cut_hole(text: str, starts: Sequence[int], rng: np.random.Generator) -> tuple[int, int] | None:
+    """A hole in the text as people leave them: the rest of a line, whole lines, a block, now and then any span."""
+    lines = len(starts) - 1
+    first = int(rng.integers(lines))
+    draw = rng.random()
+    count = 1 if draw < 0.6 else int(rng.integers(2, 5)) if draw < 0.85 else int(rng.integers(5, 13))
+    last = min(lines - 1, first + count - 1)
+    start, end = starts[first], starts[last + 1]  # the end is behind the line break
+    line = text[start : starts[first + 1]].rstrip("\n")
+    if not line.strip():
+        return None
+    indent = len(line) - len(line.lstrip())
+    whole_end = end - 1 if text[end - 1] == "\n" else end
+    kind = rng.random()
+    if kind < 0.3:
+        return (start, end) if rng.random() < 0.75 else (start, whole_end)
+    if kind < 0.55:
+        return start + indent, whole_end
+    start += int(rng.integers(indent, len(line) + 1))
+    if rng.random() < 0.75:
+        return start, max(start, whole_end)
+    low = max(start, starts[last])
+    return start, int(rng.integers(low, max(low, whole_end) + 1))
+
+
+def sample_example(document: Document, rng: np.random.Generator, other: Document | None = None) -> Example | None:
+    """An example with one hole, sometimes two to four; None if the draw fell on an empty place."""
+    text = document.text
+    starts = [0, *(i + 1 for i, character in enumerate(text) if character == "\n")]
+    if starts[-1] != len(text):
+        starts.append(len(text))
+    if len(starts) < 4:
+        return None
+    hole = cut_hole(text, starts, rng)
+    if hole is None:
+        return None
+    holes = [hole]
+    if rng.random() < 0.1:
+        wanted = int(rng.integers(2, 5))
+        for _ in range(12):
+            more = cut_hole(text, starts, rng)
+            near = more is not None and abs(more[0] - hole[0]) < 1500 and more[1] - more[0] < 200
+            if more and near and all(more[1] < a or b < more[0] for a, b in holes):
+                holes.append(more)
+            if len(holes) == wanted:
+                break
+        holes.sort()
+    edges = [
+        max(0, holes[0][0] - BEFORE),
+        *(edge for span in holes for edge in span),
+        min(len(text), holes[-1][1] + AFTER),
+    ]
+    parts = tuple(text[edges[i] : edges[i + 1]] for i in range(0, len(edges), 2))
+    middles = tuple(text[a:b] for a, b in holes)
+    others = (f"# {other.path}\n{other.text[:1500]}",) if other else ()
+    return Example(parts, middles, others)
+
+
+def encode_example(tokenizer: Tokenizer, example: Example, budget: int) -> tuple[list[int], list[int]] | None:
+    """Tokens of an example and, for each, its hole number plus one (0: visible); None if the middle is too long."""
+    after = continuation(tokenizer, example.middles)
+    if len(after) > min(MOST_MIDDLE, budget // 3):
+        return None
+    visible = encode_visible(tokenizer, example.parts, example.other_files, budget - len(after))
+    holes, number = [0] * (len(visible) - 1) + [1], 1
+    for token in after:
+        if token in tokenizer.holes:
+            number += 1
+        holes.append(number)
+    return visible + after, holes
+
+
+def pack(sequences: Iterator[tuple[list[int], list[int]]], length: int, pad: int) -> Windows:
+    """Puts sequences into windows, each into the fullest of the open ones that still has room."""
+    open_windows: list[list[tuple[list[int], list[int]]]] = []
+    room: list[int] = []
+    closed: list[list[tuple[list[int], list[int]]]] = []
+    for sequence in sequences:
+        size = len(sequence[0])
+        fitting = [i for i, free in enumerate(room) if free >= size]
+        if fitting:
+            best = min(fitting, key=lambda i: room[i])
+            open_windows[best].append(sequence)
+            room[best] -= size
+        else:
+            open_windows.append([sequence])
+            room.append(length - size)
+        if len(room) > 64:
+            fullest = min(range(len(room)), key=lambda i: room[i])
+            closed.append(open_windows.pop(fullest))
+            room.pop(fullest)
+    closed += open_windows
+    tokens = np.full((len(closed), length), pad, np.uint16)
+    segment = np.zeros((len(closed), length), np.uint8)
+    hole = np.zeros((len(closed), length), np.uint8)
+    for row, contents in enumerate(closed):
+        at = 0
+        for number, (ids, marks) in enumerate(contents, 1):
+            span = slice(at, at + len(ids))
+            tokens[row, span], hole[row, span], segment[row, span] = ids, marks, number
+            at += len(ids)
+    return Windows(tokens, segment, hole)
+
+
+def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length: int) -> Windows:
+    seed, documents = shard
+    tokenizer, rng = Tokenizer.load(tokenizer_path), np.random.default_rng([seed, length])
+    budgets = [length // 4, length // 2, length, length]
+
+    def sequences() -> Iterator[tuple[list[int], list[int]]]:
+        siblings: dict[str, Document] = {}
+        for document in documents:
+            other = siblings.get(document.package)
+            siblings[document.package] = document
+            for _ in range(min(16, 1 + len(document.text) // CHARACTERS_PER_EXAMPLE)):
+                example = sample_example(document, rng, other if rng.random() < 0.1 else None)
+                encoded = example and encode_example(tokenizer, example, budgets[int(rng.integers(len(budgets)))])
+                if encoded:
+                    yield encoded
+
+    windows = pack(sequences(), length, tokenizer.pad)
+    order = rng.permutation(len(windows.tokens))
+    return Windows(windows.tokens[order], windows.segment[order], windows.hole[order])
+
+
+def pack_documents(documents: Sequence[Document], tokenizer_path: Path, length: int) -> Windows:
+    """Windows of `length` tokens with about one example for each 1,800 characters of the documents."""
+    shards = [(number, list(documents[at : at + 500])) for number, at in enumerate(range(0, len(documents), 500))]
+    with ProcessPoolExecutor() as pool:
+        work = pool.map(partial(_pack_shard, tokenizer_path=tokenizer_path, length=length), shards)
+        packed = list(track(work, f"Packing windows of {length}", total=len(shards)))
+    return Windows(
+        np.concatenate([w.tokens for w in packed]),
+        np.concatenate([w.segment for w in packed]),
+        np.concatenate([w.hole for w in packed]),
+    )

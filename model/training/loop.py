@@ -1,0 +1,239 @@
+"""The training run: schedule, optimizer steps, evaluation on held-out code, checkpoints a killed run resumes from.
+
+Knows steps, learning rates and files of a run. Knows neither how examples are cut nor what the losses are made of.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from model.architecture.network import Network, NetworkConfig
+from model.tokenization.tokenizer import Tokenizer
+from model.training.corpus import read_documents
+from model.training.examples import Windows, pack_documents
+from model.training.objective import Batch, Losses, attention_bias, losses, make_batch
+
+SHORT, LONG = 512, 1024  # tokens of a window, early and late in the run
+SHORT_SHARE = 0.7  # of the documents; the others are packed into long windows
+DRAFTS_FROM = 0.6  # of the run: next-token loss alone before, canvases as well from here on
+LONG_FROM = 0.75
+DECAY_FROM = 0.6
+WARM_UP = 60  # steps
+MATRIX_RATE, EMBEDDING_RATE = 0.02, 0.003
+HELDOUT_WINDOWS = 64
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training run is asked to do. `tokens` may differ from resume to resume: it only moves the schedule."""
+
+    corpus: Path  # holds train.jsonl, heldout.jsonl and tokenizer.json; packed windows are cached in it
+    folder: Path  # checkpoints and log
+    tokens: int
+    network: NetworkConfig = NetworkConfig()
+    tokens_per_step: int = 8192
+    tokens_at_once: int = 2048
+    device: str = "cpu"
+    compile: bool = True
+    seed: int = 0
+    evaluate_every: int = 200  # steps
+    save_every: int = 50  # steps
+
+
+@dataclass(frozen=True)
+class Packed:
+    short: Windows
+    long: Windows
+    heldout: Windows
+
+
+def prepare(corpus: Path) -> Packed:
+    """The corpus as packed windows, from the cache beside it or made now."""
+    folder, tokenizer = corpus / "packed", corpus / "tokenizer.json"
+    files = [folder / f"{name}.npz" for name in ("short", "long", "heldout")]
+    if not all(file.exists() for file in files):
+        folder.mkdir(exist_ok=True)
+        documents = read_documents(corpus / "train.jsonl")
+        cut = int(len(documents) * SHORT_SHARE)
+        pack_documents(read_documents(corpus / "heldout.jsonl"), tokenizer, SHORT).save(files[2])
+        pack_documents(documents[cut:], tokenizer, LONG).save(files[1])
+        pack_documents(documents[:cut], tokenizer, SHORT).save(files[0])
+    return Packed(*(Windows.load(file) for file in files))
+
+
+def learning_rate(progress: float, step: int) -> float:
+    """Warm-up, plateau, linear decay to zero (WSD, Hu et al. 2024), as a factor."""
+    return min(1.0, (step + 1) / WARM_UP) * min(1.0, max(0.0, (1.0 - progress) / (1.0 - DECAY_FROM)))
+
+
+def train(run: Run) -> Path:
+    """Trains from the last checkpoint in the run's folder, or from nothing. Returns the path of the final checkpoint.
+
+    SIGINT and SIGTERM save and stop; after a hard kill at most `save_every` steps are done again.
+    """
+    _keep_freed_memory()
+    torch.manual_seed(run.seed)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    device = torch.device(run.device)
+    tokenizer = Tokenizer.load(run.corpus / "tokenizer.json")
+    packed = prepare(run.corpus)
+    network = Network(run.network).to(device)
+    matrices = [p for block in network.blocks for p in block.parameters()]
+    optimizers = (
+        torch.optim.Muon(matrices, lr=MATRIX_RATE, momentum=0.95, weight_decay=0.01),
+        torch.optim.AdamW(
+            [network.embedding.weight, network.canvas], lr=EMBEDDING_RATE, betas=(0.9, 0.95), weight_decay=0.0
+        ),
+    )
+    rates = [MATRIX_RATE, EMBEDDING_RATE]
+    checkpoint = run.folder / "checkpoint.pt"
+    step = done = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        step, done = state["step"], state["tokens"]
+    objective = torch.compile(losses, dynamic=False) if run.compile else losses
+    stopping: list[int] = []
+    previous = {s: signal.signal(s, lambda number, _: stopping.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def save() -> None:
+        partial = checkpoint.with_suffix(".partial")
+        torch.save(
+            {
+                "network": network.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                "step": step,
+                "tokens": done,
+                "config": asdict(run.network),
+            },
+            partial,
+        )
+        os.replace(partial, checkpoint)  # a kill while writing leaves the old checkpoint whole
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.1f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=not sys.stdout.isatty()) as bar, (run.folder / "log.jsonl").open("a") as log:
+        task = bar.add_task("training", total=run.tokens, completed=done)
+        began, at_start, recent = time.perf_counter(), done, 0.0
+        while done < run.tokens and not stopping:
+            progress = done / run.tokens
+            windows = packed.long if progress >= LONG_FROM else packed.short
+            loss = _step(run, network, objective, windows, tokenizer, step, progress >= DRAFTS_FROM, device)
+            gradients = [p for p in network.parameters() if p.grad is not None]
+            torch.nn.utils.clip_grad_norm_(gradients, 1.0)
+            for optimizer, rate in zip(optimizers, rates, strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * learning_rate(progress, step)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            step += 1
+            done += run.tokens_per_step
+            recent = loss[0] if not recent else 0.95 * recent + 0.05 * loss[0]
+            speed = (done - at_start) / (time.perf_counter() - began)
+            line = f"step {step}  loss {recent:.3f}  drafts {loss[1]:.2f}  {speed:,.0f} tok/s"
+            bar.update(task, completed=done, description=line)
+            if step % 20 == 0 and not sys.stdout.isatty():
+                print(f"{line}  {(run.tokens - done) / speed / 60:.0f} min left", flush=True)
+            if step % run.evaluate_every == 0 or done >= run.tokens:
+                result = evaluate(network, packed.heldout, tokenizer, device)
+                log.write(json.dumps({"step": step, "tokens": done, "train": recent, **result}) + "\n")
+                log.flush()
+                report = f"held out at step {step}: {result}"
+                bar.console.print(report) if sys.stdout.isatty() else print(report, flush=True)
+            if step % run.save_every == 0:
+                save()
+        save()
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+    return checkpoint
+
+
+def _step(
+    run: Run,
+    network: Network,
+    objective: Callable[[Network, Batch, Tensor], tuple[Losses, Tensor, Tensor]],
+    windows: Windows,
+    tokenizer: Tokenizer,
+    step: int,
+    canvases: bool,
+    device: torch.device,
+) -> tuple[float, float]:
+    """Adds up the gradients of one step; which windows it sees depends on its number alone, so a resumed run sees the same."""
+    length = windows.tokens.shape[1]
+    per_step, at_once = run.tokens_per_step // length, max(1, run.tokens_at_once // length)
+    rng = np.random.default_rng([run.seed, step])
+    first = step * per_step
+    next_token = canvas = 0.0
+    for start in range(first, first + per_step, at_once):
+        rows = np.arange(start, min(start + at_once, first + per_step)) % len(windows.tokens)
+        batch = make_batch(windows, rows, tokenizer, rng, canvases).to(device)
+        found, _, _ = objective(network, batch, attention_bias(batch, torch.bfloat16))
+        share = len(rows) / per_step
+        (found.total * share).backward()  # type: ignore[no-untyped-call]
+        next_token += float(found.next_token.detach()) * share
+        canvas += float(found.canvas.detach()) * share
+    return next_token, canvas
+
+
+@torch.no_grad()
+def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: torch.device) -> dict[str, float]:
+    """Losses on held-out packages, the share of short holes whose greedy text is exact, and of right slots 1 to 4.
+
+    A hole is exact if every token of it and its `<eos>` is the likeliest one given those before: what greedy decoding writes.
+    """
+    rng = np.random.default_rng(0)
+    totals: list[tuple[float, float]] = []
+    exact: list[bool] = []
+    slots = np.zeros((2, 4))
+    for start in range(0, HELDOUT_WINDOWS, 8):
+        batch = make_batch(heldout, np.arange(start, start + 8) % len(heldout.tokens), tokenizer, rng, canvases=True)
+        there = batch.to(device)
+        found, right, right_slots = losses(network, there, attention_bias(there, torch.bfloat16))
+        totals.append((float(found.next_token), float(found.canvas)))
+        hole = heldout.hole[np.arange(start, start + 8) % len(heldout.tokens)]
+        right, right_slots = right.cpu(), right_slots.cpu()
+        for row, column in np.argwhere(batch.tokens.numpy() == tokenizer.holes[0]):
+            end = column
+            while batch.tokens[row, end] != tokenizer.eos:
+                end += 1
+            if end - column <= 32 and hole[row, column:end].max() == 1:
+                exact.append(bool(right[row, column:end].all()))
+        offset = batch.slot_positions - torch.gather(batch.positions, 1, batch.anchors.clamp(min=0)) - 1
+        for number in range(4):
+            here = (offset == number) & (batch.slot_targets >= 0)
+            slots[:, number] += int(right_slots[here].sum()), int(here.sum())
+    means = np.mean(totals, 0)
+    return {
+        "next_token": round(float(means[0]), 4),
+        "canvas": round(float(means[1]), 4),
+        "exact": round(float(np.mean(exact)), 4),
+        **{f"slot_{n + 1}": round(float(slots[0, n] / max(1, slots[1, n])), 4) for n in range(4)},
+    }
+
+
+def _keep_freed_memory() -> None:
+    """Tells glibc to keep large blocks: a step frees and asks for the same gigabyte again, and mapping it costs 20 %."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_mmap_max, m_trim_threshold = -4, -1
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)
