@@ -5,6 +5,7 @@ Knows embeddings, positions and which row may see which. Knows no text, no holes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +26,7 @@ class NetworkConfig:
         return self.width // self.heads
 
 
-# Keys and values of one layer, (batch, heads, rows, head width) each; keys are already rotated.
+# Keys and values of one layer, (batch, heads, capacity, head width) each; keys are already rotated.
 LayerCache = tuple[Tensor, Tensor]
 
 
@@ -50,20 +51,18 @@ class Network(nn.Module):
         return _norm(F.embedding(tokens, weight) + F.embedding(marks, weight) + self.canvas)
 
     def forward(
-        self, x: Tensor, positions: Tensor, bias: Tensor, past: list[LayerCache] | None = None
-    ) -> tuple[Tensor, list[LayerCache]]:
-        """Rows through all layers.
+        self, x: Tensor, positions: Tensor, bias: Tensor, past: Sequence[LayerCache] = (), at: int = 0
+    ) -> Tensor:
+        """Rows through all layers; returns the last hidden states (batch, rows, width).
 
         x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees a key, -inf where not,
-        broadcastable to (batch, 1, rows, past rows + rows). Returns the last hidden states and the rows' own
-        keys and values of each layer (without the past).
+        broadcastable to (batch, 1, rows, at + rows). With `past`, the rows' keys and values are written into it
+        as rows `at`, `at + 1`, ..., and those before `at` can be seen.
         """
         cos, sin = self._rotation(positions, x.dtype)
-        fresh = []
         for index, block in enumerate(self.blocks):
-            x, cache = block(x, cos, sin, bias, past[index] if past else None)
-            fresh.append(cache)
-        return _norm(x), fresh
+            x = block(x, cos, sin, bias, past[index] if past else None, at)
+        return _norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unnormalised log probabilities over the vocabulary, in the dtype of `hidden`."""
@@ -90,15 +89,15 @@ class Block(nn.Module):
         for layer in (self.out, self.down):
             nn.init.zeros_(layer.weight)
 
-    def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: LayerCache | None
-    ) -> tuple[Tensor, LayerCache]:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: LayerCache | None, at: int) -> Tensor:
         batch, rows, width = x.shape
         qkv = _linear(_norm(x), self.qkv).view(batch, rows, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
         q, k, v = _rotate(_norm(qkv[0]), cos, sin), _rotate(_norm(qkv[1]), cos, sin), qkv[2]
-        keys, values = (k, v) if past is None else (torch.cat([past[0], k], 2), torch.cat([past[1], v], 2))
-        x = x + _linear(_attend(q, keys, values, bias).transpose(1, 2).reshape(batch, rows, width), self.out)
-        return x + _linear(F.relu(_linear(_norm(x), self.up)).square(), self.down), (k, v)
+        if past is not None:
+            past[0][:, :, at : at + rows], past[1][:, :, at : at + rows] = k, v
+            k, v = past[0][:, :, : at + rows], past[1][:, :, : at + rows]
+        x = x + _linear(_attend(q, k, v, bias).transpose(1, 2).reshape(batch, rows, width), self.out)
+        return x + _linear(F.relu(_linear(_norm(x), self.up)).square(), self.down)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:

@@ -46,9 +46,9 @@ def encode_visible(
 
     files: list[int] = []
     for text in other_files:
-        tokens = tokenizer.encode(text)[: max(0, budget // FILE_SHARE - len(files) - 1)]
-        if tokens and len(files) + len(tokens) < left:
-            files += [tokenizer.file, *tokens]
+        head = tokenizer.encode(text)[: max(0, budget // FILE_SHARE - len(files) - 1)]
+        if head and len(files) + len(head) < left:
+            files += [tokenizer.file, *head]
     left -= len(files)
 
     far_prefix: list[int] = []

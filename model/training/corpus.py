@@ -126,8 +126,8 @@ def is_training_code(text: str) -> bool:
     if (
         letters < 0.3 * len(text)
         or digits > 0.15 * len(text)
-        or not text.isascii()
-        and sum(map(ord_over, text)) > 0.02 * len(text)
+        or (not text.isascii()
+        and sum(map(ord_over, text)) > 0.02 * len(text))
     ):
         return False
     if sum(line.lstrip().startswith(("'", '"', "(", "[", "{", "0", "-")) for line in lines) > 0.5 * len(lines):
@@ -206,7 +206,8 @@ def _read(source: tuple[str, str], benchmark: frozenset[int]) -> tuple[Package, 
     )
     if license is None:
         return None
-    code, tests = [], []
+    code: list[Document] = []
+    tests: list[Document] = []
     for path, raw in files:
         if _VENDORED.search(path):
             continue
@@ -218,8 +219,8 @@ def _read(source: tuple[str, str], benchmark: frozenset[int]) -> tuple[Package, 
             continue
         (tests if _TEST.search(path) else code).append(Document(name, path, text))
     rng = np.random.default_rng(0)
-    rng.shuffle(code)  # type: ignore[arg-type]
-    rng.shuffle(tests)  # type: ignore[arg-type]
+    rng.shuffle(code)
+    rng.shuffle(tests)
     code = _capped(code, PACKAGE_CAP)
     tests = _capped(tests, int(sum(len(d.text) for d in code) * TEST_SHARE / (1 - TEST_SHARE)))
     return Package(name, version, license, False, 0, 0), code + tests
@@ -314,7 +315,7 @@ def build(folder: Path, decontaminate: Sequence[Path] = ()) -> list[Package]:
             packages.append(replace(package, heldout=package.name.lower() in heldout, files=len(own), bytes=size))
     for name, wanted in (("train", False), ("heldout", True)):
         documents = [d for d in kept if (d.package.lower() in heldout) == wanted]
-        np.random.default_rng(1).shuffle(documents)  # type: ignore[arg-type]
+        np.random.default_rng(1).shuffle(documents)
         with (folder / f"{name}.jsonl").open("w") as file:
             file.writelines(json.dumps(asdict(d)) + "\n" for d in documents)
     manifest = {

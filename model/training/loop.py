@@ -188,7 +188,7 @@ def _step(
         batch = make_batch(windows, rows, tokenizer, rng, canvases).to(device)
         found, _, _ = objective(network, batch, attention_bias(batch, torch.bfloat16))
         share = len(rows) / per_step
-        (found.total * share).backward()  # type: ignore[no-untyped-call]
+        (found.total * share).backward()
         next_token += float(found.next_token.detach()) * share
         canvas += float(found.canvas.detach()) * share
     return next_token, canvas
@@ -198,7 +198,7 @@ def _step(
 def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: torch.device) -> dict[str, float]:
     """Losses on held-out packages, the share of short holes whose greedy text is exact, and of right slots 1 to 4.
 
-    A hole is exact if every token of it and its `<eos>` is the likeliest one given those before: what greedy decoding writes.
+    A hole is exact if each of its tokens and its `<eos>` is the likeliest given those before: what greedy decoding writes.
     """
     rng = np.random.default_rng(0)
     totals: list[tuple[float, float]] = []
@@ -231,7 +231,7 @@ def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: t
 
 
 def _keep_freed_memory() -> None:
-    """Tells glibc to keep large blocks: a step frees and asks for the same gigabyte again, and mapping it costs 20 %."""
+    """Tells glibc to keep large blocks: each step asks for the same gigabyte again, and mapping it costs 20 %."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         m_mmap_max, m_trim_threshold = -4, -1

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -145,8 +144,10 @@ def _hole_text(
     number: int,
     tokenizer: Tokenizer,
 ) -> NDArray[np.int64]:
-    found = tokens[(segment == segment[anchor]) & (hole == number)]
-    return found[found != tokenizer.holes[number - 1]]
+    found: NDArray[np.int64] = tokens[
+        (segment == segment[anchor]) & (hole == number) & (tokens != tokenizer.holes[number - 1])
+    ]
+    return found
 
 
 def _noise(size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -187,7 +188,7 @@ def losses(network: Network, batch: Batch, bias: Tensor) -> tuple[Losses, Tensor
         x = torch.cat([x, network.embed_slots(batch.slots, batch.marks)], 1)
         positions = torch.cat([positions, batch.slot_positions], 1)
         targets = torch.cat([targets, batch.slot_targets], 1)
-    hidden, _ = network(x.to(bias.dtype), positions, bias)
+    hidden = network(x.to(bias.dtype), positions, bias)
     logits = network.logits(hidden).float()
     wanted = targets != IGNORED
     chosen = torch.gather(logits, 2, targets.clamp(min=0)[:, :, None])[:, :, 0]

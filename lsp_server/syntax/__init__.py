@@ -1,0 +1,1 @@
+"""What the grammar of a language says about a place in a text."""

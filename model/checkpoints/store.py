@@ -1,0 +1,120 @@
+"""Models on disk: a folder with `config.json`, `weights.safetensors` and `tokenizer.json`, checked by their hashes.
+
+Knows files, formats and names of models. Knows no decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
+
+from model.architecture.network import Network, NetworkConfig
+from model.tokenization.tokenizer import Tokenizer
+
+BUNDLED = Path(__file__).parent / "bundled"
+_WEIGHTS, _TOKENIZER, _CONFIG = "weights.safetensors", "tokenizer.json", "config.json"
+
+
+class CheckpointError(ValueError):
+    """A model that is not there, not whole or not ours; the message names the file."""
+
+
+class Card(BaseModel):
+    """`config.json`: what a model is and what it was made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = 1
+    name: str
+    description: str
+    license: str
+    languages: list[str]
+    parameters: int
+    trained_tokens: int
+    data_manifest_sha256: str
+    data_licenses: list[str]
+    limits: str
+    network: dict[str, float]
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Model:
+    card: Card
+    network: Network
+    tokenizer: Tokenizer
+
+
+def load_model(where: Path | str | None = None, dtype: torch.dtype = torch.float32) -> Model:
+    """The model in a folder (None: the bundled one), in evaluation mode. Raises CheckpointError."""
+    folder = BUNDLED if where is None else Path(where)
+    if not (folder / _CONFIG).is_file():
+        known = "" if where is None else f"; the bundled model is at {BUNDLED}"
+        raise CheckpointError(f"no model at {folder}: {_CONFIG} is missing{known}")
+    card = read_card(folder)
+    for name, expected in card.sha256.items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"the model is incomplete: {path} is missing")
+        if _sha256(path) != expected:
+            raise CheckpointError(f"the model is damaged: the checksum of {path} does not match {folder / _CONFIG}")
+    values = card.network
+    config = NetworkConfig(
+        int(values["vocabulary"]),
+        int(values["width"]),
+        int(values["layers"]),
+        int(values["heads"]),
+        values["rope_base"],
+    )
+    with torch.device("meta"):
+        network = Network(config)
+    weights = safetensors.torch.load_file(folder / _WEIGHTS)
+    try:
+        network.load_state_dict({name: weight.to(dtype) for name, weight in weights.items()}, assign=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder / _WEIGHTS} does not fit {folder / _CONFIG}: {error}") from error
+    network.requires_grad_(False).eval()
+    return Model(card, network, Tokenizer.load(folder / _TOKENIZER))
+
+
+def read_card(folder: Path) -> Card:
+    path = folder / _CONFIG
+    try:
+        card = Card.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise CheckpointError(f"{path} is not a model's description: {str(error).splitlines()[0]}") from error
+    if card.format != 1 or not {_WEIGHTS, _TOKENIZER} <= set(card.sha256):
+        raise CheckpointError(f"{path} describes a model this version of Quickfill cannot read (format {card.format})")
+    return card
+
+
+def save_model(folder: Path, network: Network, tokenizer: Tokenizer, about: Mapping[str, object]) -> Card:
+    """Writes a model as bfloat16. `about` has the fields of `Card` that neither the network nor the files tell."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: w.detach().to("cpu", torch.bfloat16).contiguous() for name, w in network.state_dict().items()}
+    safetensors.torch.save_file(weights, folder / _WEIGHTS)
+    tokenizer.save(folder / _TOKENIZER)
+    found = {
+        "parameters": parameters(network),
+        "network": asdict(network.config),
+        "sha256": {name: _sha256(folder / name) for name in (_WEIGHTS, _TOKENIZER)},
+    }
+    card = Card.model_validate({**about, **found})
+    (folder / _CONFIG).write_text(card.model_dump_json(indent=1) + "\n")
+    return card
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,52 @@
+"""What is asked of the model and what it answers: holes in a text, and candidates for them.
+
+Knows text only. Knows no tokens, no editor and no files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class Cancelled(Exception):
+    """The caller no longer wants the answer."""
+
+
+@dataclass(frozen=True)
+class InfillRequest:
+    """`parts` are the k+1 visible texts around k holes, lines separated by "\\n"."""
+
+    parts: tuple[str, ...]
+    other_files: tuple[str, ...] = ()
+    candidates: int = 1
+    deadline_ms: float | None = None  # from the moment the engine takes the request up
+    max_tokens: int = 64  # of one hole
+    single_line: bool = False  # the first line break ends a hole
+    checked: bool = True  # False: pure diffusion, faster and less careful
+    gamma: float = 0.3  # nats; the joint-error budget of one unchecked step
+    context_tokens: int = 1024  # most visible tokens
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One filling of all holes. `score` is the mean log probability of its tokens, in nats."""
+
+    texts: tuple[str, ...]
+    score: float
+
+    @property
+    def text(self) -> str:
+        return self.texts[0]
+
+
+@dataclass(frozen=True)
+class Infilling:
+    """Candidates, best first; without any, `reason` says why. `steps` are passes that drafted or checked something."""
+
+    candidates: tuple[Candidate, ...]
+    reason: str | None
+    steps: int
+    forward_passes: int
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    model: str = ""
+    encoded_tokens: int = 0  # visible tokens that were not in the session's cache

@@ -1,0 +1,115 @@
+"""Unchecked decoding: pure masked diffusion over one canvas for each hole, all holes together.
+
+Knows slots and commits. Knows no text. The length comes from the first pass, in which every slot is masked; then slots are
+committed, most certain first, while the joint-error bound stays under gamma (entropy-bounded unmasking, Ben-Hamu et al. 2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.infilling.passes import Continuation, Row
+from model.tokenization.tokenizer import Tokenizer
+
+LONGEST = 32  # slots of a canvas: the longest that training shows
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One hole's tokens, without `<eos>`, their log probabilities at commit, and whether every slot was committed."""
+
+    tokens: list[int]
+    scores: list[float]
+    complete: bool
+
+
+@dataclass
+class _Canvas:
+    mark: int
+    tokens: list[int]  # committed ones; the mask elsewhere
+    scores: list[float]
+
+
+def fill_unchecked(
+    continuation: Continuation,
+    tokenizer: Tokenizer,
+    holes: int,
+    max_tokens: int,
+    gamma: float,
+    keep_going: Callable[[], bool],
+    watch: Callable[[list[list[int]]], None] | None = None,
+) -> list[Filled]:
+    """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step."""
+    size = min(LONGEST, max_tokens + 1)
+    canvases = [_Canvas(tokenizer.holes[hole], [tokenizer.mask] * size, [0.0] * size) for hole in range(holes)]
+    first = True
+    while any(tokenizer.mask in canvas.tokens for canvas in canvases):
+        if not first and not keep_going():
+            break
+        scores = _read(continuation, tokenizer, canvases)
+        if first:
+            scores = _set_lengths(canvases, scores, tokenizer)
+            first = False
+        for canvas, own in zip(canvases, scores, strict=True):
+            _commit(canvas, own, tokenizer, gamma)
+        if watch is not None:
+            watch([list(canvas.tokens) for canvas in canvases])
+    filled = []
+    for canvas in canvases:
+        complete = tokenizer.mask not in canvas.tokens and not first
+        end = canvas.tokens.index(tokenizer.mask) if tokenizer.mask in canvas.tokens else len(canvas.tokens)
+        filled.append(Filled(canvas.tokens[:end], canvas.scores[:end], complete))
+    return filled
+
+
+def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canvas]) -> list[Tensor]:
+    """Log probabilities of each canvas's slots, (slots, vocabulary): ordinary tokens and `<eos>` only."""
+    total = sum(len(canvas.tokens) for canvas in canvases)
+    everyone = range(continuation.rows, continuation.rows + total)
+    rows = [
+        Row(token, continuation.base + slot, everyone, canvas.mark)
+        for canvas in canvases
+        for slot, token in enumerate(canvas.tokens)
+    ]
+    logits = continuation.network.logits(continuation.read(rows)).float()
+    continuation.rows -= total  # the next step reads the slots anew
+    eos = logits[:, tokenizer.eos].clone()
+    logits[:, tokenizer.ordinary :] = float("-inf")
+    logits[:, tokenizer.eos] = eos
+    return list(torch.log_softmax(logits, -1).split([len(canvas.tokens) for canvas in canvases]))
+
+
+def _set_lengths(canvases: list[_Canvas], scores: list[Tensor], tokenizer: Tokenizer) -> list[Tensor]:
+    """Cuts each canvas where `<eos>` most probably stands first."""
+    kept = []
+    for canvas, own in zip(canvases, scores, strict=True):
+        ends = own[:, tokenizer.eos]
+        goes_on = torch.log1p(-ends.exp().clamp(max=1 - 1e-6))
+        length = int((ends + goes_on.cumsum(0) - goes_on).argmax())
+        canvas.tokens, canvas.scores = canvas.tokens[:length], canvas.scores[:length]
+        kept.append(own[:length])
+    return kept
+
+
+def _commit(canvas: _Canvas, scores: Tensor, tokenizer: Tokenizer, gamma: float) -> None:
+    """Commits masked slots in the order of their entropy while the sum without the largest stays under gamma."""
+    open_slots = [slot for slot, token in enumerate(canvas.tokens) if token == tokenizer.mask]
+    if not open_slots:
+        return
+    own = scores[open_slots].clone()
+    own[:, tokenizer.eos] = float("-inf")  # the length is settled
+    own = torch.log_softmax(own, -1)
+    entropy = -(own.exp() * own.clamp(min=-1e4)).sum(-1)
+    spent = 0.0
+    for rank, index in enumerate(entropy.argsort().tolist()):
+        # Sum of all but the largest entropy: ascending order makes the newest the largest.
+        if rank and spent > gamma:
+            break
+        spent += float(entropy[index])
+        value, token = own[index].max(-1)
+        canvas.tokens[open_slots[index]] = int(token)
+        canvas.scores[open_slots[index]] = float(value)

@@ -1,0 +1,41 @@
+"""Cuts inside a word: takes the word's tokens back and allows only tokens that spell it again.
+
+Knows bytes of tokens. Knows no layout and no network.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.tokenization.tokenizer import Tokenizer
+
+_PARTIAL_WORD = re.compile(r"[ ]?[A-Za-z_]+\Z")
+_LONGEST = 40  # characters; a longer word is not taken back
+
+
+def split_partial_word(prefix: str) -> tuple[str, str]:
+    """The prefix without the word it ends in, and that word with the space before it ("" if it ends in none)."""
+    found = _PARTIAL_WORD.search(prefix, max(0, len(prefix) - _LONGEST))
+    if found is None or found.start() == len(prefix) - _LONGEST:
+        return prefix, ""
+    return prefix[: found.start()], found.group()
+
+
+class Healing:
+    """Which tokens may stand where some bytes are still owed."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._spellings = [tokenizer.bytes_of(token) for token in range(tokenizer.size)]
+        self.forbidden = lru_cache(maxsize=256)(self._forbidden)
+
+    def _forbidden(self, owed: bytes) -> NDArray[np.bool_]:
+        """For each token, whether it can not stand here: it neither spells the start of `owed` nor goes on behind it."""
+        allowed = [bool(s) and (s.startswith(owed) or owed.startswith(s)) for s in self._spellings]
+        return ~np.array(allowed)
+
+    def owed_after(self, owed: bytes, token: int) -> bytes:
+        return owed[len(self._spellings[token]) :]

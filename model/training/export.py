@@ -1,0 +1,40 @@
+"""From a run's checkpoint to a model folder that says what it is and what it was trained on.
+
+Knows checkpoints of runs and the corpus manifest. Knows no decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from model.architecture.network import Network, NetworkConfig
+from model.checkpoints.store import Card, parameters, save_model
+from model.tokenization.tokenizer import Tokenizer
+
+
+def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
+    """Writes the model of a checkpoint into a folder. Raises FileNotFoundError where a run or a corpus is missing."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network = Network(NetworkConfig(**state["config"]))
+    network.load_state_dict(state["network"])
+    manifest = (corpus / "manifest.json").read_bytes()
+    packages = json.loads(manifest)["packages"]
+    size = round(parameters(network) / 1e6, 1)
+    about = {
+        "name": name,
+        "description": f"Draft-and-check code diffusion model, {size}M parameters, trained from scratch by this project.",
+        "license": "MIT",
+        "languages": ["python"],
+        "trained_tokens": state["tokens"],
+        "data_manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+        "data_licenses": sorted({package["license"] for package in packages if not package["heldout"]}),
+        "limits": (
+            "Python only. A very small model: it completes lines and short blocks from what stands around them; it does "
+            "not know libraries well, does not reason, and its suggestions need reading."
+        ),
+    }
+    return save_model(folder, network, Tokenizer.load(corpus / "tokenizer.json"), about)
