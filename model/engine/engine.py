@@ -92,7 +92,7 @@ class Engine:
         denoising = time.perf_counter()
         continuation = Continuation(network, session.cache, len(visible))
         if request.checked:
-            limits = Limits(holes, request.max_tokens, request.single_line)
+            limits = Limits(holes, request.max_tokens, request.single_line, request.stop_after_line)
             decoder = CheckedDecoder(tokenizer, self._healing, limits)
             chains = decoder.run(continuation, visible, hidden, owed.encode(), request.candidates, keep_going)
             found = [self._candidate(chain, holes, owed, request) for chain in chains]
@@ -162,6 +162,10 @@ class Engine:
         if not raw.startswith(owed.encode()):
             return ""
         text = raw[len(owed.encode()) :].decode("utf-8", "replace")
+        if request.stop_after_line and text.strip():
+            lead = len(text) - len(text.lstrip("\n"))
+            line, found, _ = text[lead:].partition("\n")
+            return text[:lead] + line + found if complete or found else ""
         if request.single_line:
             line, found, _ = text.partition("\n")
             return line if complete or found else ""

@@ -25,9 +25,16 @@ SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is ne
 class Limits:
     holes: int
     max_tokens: int  # of one hole
-    single_line: bool
+    single_line: bool  # the first line break ends a hole
+    stop_after_line: bool = False  # the first one behind text does
     canvas_drafts: bool = True
     copy_drafts: bool = True
+
+    def ends_line(self, tokenizer: Tokenizer, hole: list[int]) -> bool:
+        """Whether the last of a hole's tokens so far ends it with a line break."""
+        if not (self.single_line or self.stop_after_line) or b"\n" not in tokenizer.bytes_of(hole[-1]):
+            return False
+        return self.single_line or bool(tokenizer.decode_bytes(hole).strip())
 
 
 @dataclass
@@ -111,7 +118,7 @@ class CheckedDecoder:
         chain.scores.append(score)
         chain.owed = self._healing.owed_after(chain.owed, token)
         chain.in_hole += 1
-        line_end = self._limits.single_line and b"\n" in self._tokenizer.bytes_of(token)
+        line_end = self._limits.ends_line(self._tokenizer, chain.tokens[-chain.in_hole :])
         full = chain.in_hole >= self._limits.max_tokens
         chain.pending = [token]
         if token == eos or line_end or full:

@@ -52,7 +52,7 @@ class Continuation:
         for number, row in enumerate(rows):
             hidden_from[number, self.base + np.asarray(row.sees, np.int64)] = 0
         bias = torch.from_numpy(hidden_from).to(device, x.dtype)[None, None]
-        hidden = self.network(x, positions, bias, self.cache.layers, past)
+        hidden: Tensor = self.network(x, positions, bias, self.cache.layers, past)
         self.rows += count
         self.passes += 1
         return hidden[0]

@@ -36,7 +36,7 @@ def greedy(
             owed = healing.owed_after(owed, token)
             text.append(token)
             written.append(token)
-            line_end = limits.single_line and b"\n" in tokenizer.bytes_of(token)
+            line_end = limits.ends_line(tokenizer, text[-count:])
             if token != tokenizer.eos and (line_end or count == limits.max_tokens):
                 text.append(tokenizer.eos)
                 written.append(tokenizer.eos)

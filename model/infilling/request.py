@@ -21,7 +21,8 @@ class InfillRequest:
     candidates: int = 1
     deadline_ms: float | None = None  # from the moment the engine takes the request up
     max_tokens: int = 64  # of one hole
-    single_line: bool = False  # the first line break ends a hole
+    single_line: bool = False  # the first line break ends a hole, and is not part of the answer
+    stop_after_line: bool = False  # the line break behind the first line with text ends a hole, and belongs to it
     checked: bool = True  # False: pure diffusion, faster and less careful
     gamma: float = 0.3  # nats; the joint-error budget of one unchecked step
     context_tokens: int = 1024  # most visible tokens

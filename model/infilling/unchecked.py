@@ -80,7 +80,8 @@ def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canv
     eos = logits[:, tokenizer.eos].clone()
     logits[:, tokenizer.ordinary :] = float("-inf")
     logits[:, tokenizer.eos] = eos
-    return list(torch.log_softmax(logits, -1).split([len(canvas.tokens) for canvas in canvases]))
+    scores = torch.log_softmax(logits, -1)
+    return list(torch.split(scores, [len(canvas.tokens) for canvas in canvases]))
 
 
 def _set_lengths(canvases: list[_Canvas], scores: list[Tensor], tokenizer: Tokenizer) -> list[Tensor]:

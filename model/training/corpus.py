@@ -27,6 +27,8 @@ import numpy as np
 from datasketch import MinHash, MinHashLSH
 from rich.progress import track
 
+from model.training.documents import Document
+
 HERE = Path(__file__).parent
 PACKAGE_CAP = 8_000_000  # bytes of one package: none may dominate
 TEST_SHARE = 0.25  # tests are repetitive; more than this share of a package's bytes teaches little
@@ -67,13 +69,6 @@ _VENDORED = re.compile(
 )
 _TEST = re.compile(r"(^|/)(tests?|testing|test_data|testdata)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 _WORD = re.compile(r"\w+|[^\w\s]")
-
-
-@dataclass(frozen=True)
-class Document:
-    package: str
-    path: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -126,8 +121,7 @@ def is_training_code(text: str) -> bool:
     if (
         letters < 0.3 * len(text)
         or digits > 0.15 * len(text)
-        or (not text.isascii()
-        and sum(map(ord_over, text)) > 0.02 * len(text))
+        or (not text.isascii() and sum(map(ord_over, text)) > 0.02 * len(text))
     ):
         return False
     if sum(line.lstrip().startswith(("'", '"', "(", "[", "{", "0", "-")) for line in lines) > 0.5 * len(lines):
@@ -328,9 +322,3 @@ def build(folder: Path, decontaminate: Sequence[Path] = ()) -> list[Package]:
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return packages
-
-
-def read_documents(path: Path) -> list[Document]:
-    """The documents of one `.jsonl` file that `build` wrote."""
-    with path.open() as file:
-        return [Document(**json.loads(line)) for line in file]

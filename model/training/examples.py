@@ -17,7 +17,7 @@ from rich.progress import track
 
 from model.infilling.layout import continuation, encode_visible
 from model.tokenization.tokenizer import Tokenizer
-from model.training.corpus import Document
+from model.training.documents import Document
 
 MOST_MIDDLE = 160  # tokens of all holes of an example
 BEFORE, AFTER = 12_000, 6_000  # characters around the hole that are looked at; the same as a server's window

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from model.architecture.network import Network, NetworkConfig
 from model.tokenization.tokenizer import Tokenizer
-from model.training.corpus import read_documents
+from model.training.documents import read_documents
 from model.training.examples import Windows, pack_documents
 from model.training.objective import Batch, Losses, attention_bias, losses, make_batch
 
@@ -43,7 +43,7 @@ class Run:
     corpus: Path  # holds train.jsonl, heldout.jsonl and tokenizer.json; packed windows are cached in it
     folder: Path  # checkpoints and log
     tokens: int
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     tokens_per_step: int = 8192
     tokens_at_once: int = 2048
     device: str = "cpu"

@@ -1,0 +1,70 @@
+"""What a candidate must be to become a suggestion, and why it does not.
+
+Knows texts around the cursor and candidates. Knows no model, no editor and no positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lsp_server.syntax.python import parse_error_delta
+from model.infilling.request import Candidate
+
+
+def suggestions(
+    candidates: Sequence[Candidate], parts: Sequence[str], python: bool = True
+) -> tuple[list[Candidate], str | None]:
+    """The candidates worth showing, tidied, best first; and the reason if there is none.
+
+    `parts` are the visible texts around the holes. Those that break the syntax come after those that do not.
+    """
+    kept: list[Candidate] = []
+    reason: str | None = None
+    for candidate in candidates:
+        texts = tuple(tidied(text, parts[i], parts[i + 1]) for i, text in enumerate(candidate.texts))
+        if not any(text.strip() for text in texts):
+            reason = reason or (
+                "the suggestion repeats what follows"
+                if any(map(str.strip, candidate.texts))
+                else "the suggestion was only white space"
+            )
+        elif texts not in [other.texts for other in kept]:
+            kept.append(replace(candidate, texts=texts))
+    if python and len(kept) > 1 and len(parts) == 2:
+        kept.sort(key=lambda candidate: parse_error_delta(parts[0][-4000:], candidate.text, parts[1][:2000]) > 0)
+    return kept, None if kept else reason
+
+
+def tidied(text: str, before: str, after: str) -> str:
+    """The text without lines that stand below the cursor already, and without blanks at the end of a line."""
+    rest, _, below = after.partition("\n")
+    if rest.strip() and text.strip() == rest.strip():
+        return ""
+    following = [line for line in below.split("\n") if line.strip()][:8]
+    lines = text.split("\n")
+    if not rest.strip() and following:
+        for count in range(min(len(lines), len(following)), 0, -1):
+            tail = [line for line in lines if line.strip()][-count:]
+            starts_line = (
+                len(tail) < len([line for line in lines if line.strip()]) or not before.rsplit("\n", 1)[-1].strip()
+            )
+            if (
+                starts_line
+                and [line.strip() for line in tail] == [line.strip() for line in following[: len(tail)]]
+                and _says_much(tail)
+            ):
+                first = (
+                    len(lines)
+                    - 1
+                    - next(i for i, line in enumerate(reversed(lines)) if line.strip() == tail[0].strip())
+                )
+                lines = lines[:first]
+                break
+    text = "\n".join(lines)
+    return text.rstrip() if not rest.strip() and not text.endswith("\n") else text
+
+
+def _says_much(lines: Sequence[str]) -> bool:
+    """`return None` below a suggested `return None` is often right; a longer repetition never is."""
+    return sum(len(line.strip()) for line in lines) > 12

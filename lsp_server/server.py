@@ -1,0 +1,203 @@
+"""The language server: capabilities and handlers.
+
+Knows the protocol, documents and who asked for what. Knows no model: the engine works in its own thread, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cattrs import Converter
+from lsprotocol import converters, types
+from pygls.lsp.server import LanguageServer
+from pygls.workspace import TextDocument
+
+from lsp_server.completion.complete import Completion, Place, complete
+from lsp_server.settings import Settings
+from model.infilling.request import Cancelled
+
+if TYPE_CHECKING:
+    from model.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+STATUS_COMMAND = "quickfill.status"
+LANGUAGES = ("python",)
+
+
+class Quickfill(LanguageServer):
+    """Documents belong to the workspace, sessions to the engine; here is only what connects them."""
+
+    def __init__(self, model: Path | str | None = None) -> None:
+        super().__init__("quickfill", "0.1.0", converter_factory=_tolerant_converter)
+        self.settings = Settings(model=None if model is None else str(model))
+        self.reason: str | None = None  # why the last answer was empty
+        self._worker = ThreadPoolExecutor(1, "engine")
+        self._engine: Future[Engine] | None = None
+        self._running: dict[str, threading.Event] = {}  # for each document, the switch that stops its request
+
+    def start_engine(self) -> Future[Engine]:
+        """Loads the model in the engine's thread, once."""
+        if self._engine is None:
+            self._engine = self._worker.submit(self._load)
+        return self._engine
+
+    def _load(self) -> Engine:
+        from model.engine.engine import Engine
+
+        engine = Engine.load(self.settings.model, self.settings.threads)
+        engine.warm_up()
+        return engine
+
+    async def suggest(self, place: Place, candidates: int) -> Completion:
+        """Suggestions from the engine's thread. A newer request for the same document stops this one (Cancelled)."""
+        stop = threading.Event()
+        self.stop(place.session)
+        self._running[place.session] = stop
+        loading = self.start_engine()
+
+        def work() -> Completion:
+            if stop.is_set():
+                raise Cancelled
+            engine = loading.result()
+            return complete(engine, place, self.settings, candidates, self.settings.deadline_ms, stop.is_set)
+
+        try:
+            return await asyncio.wrap_future(self._worker.submit(work))
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+        finally:
+            if self._running.get(place.session) is stop:
+                del self._running[place.session]
+
+    def stop(self, session: str) -> None:
+        if session in self._running:
+            self._running[session].set()
+
+    def forget(self, session: str) -> None:
+        self.stop(session)
+        if self._engine is not None:
+            engine = self._engine
+            self._worker.submit(lambda: engine.result().forget(session))
+
+    def status(self) -> dict[str, str | bool | None]:
+        ready = self._engine is not None and self._engine.done()
+        error = self._engine.exception() if ready and self._engine is not None else None
+        model = None if not ready or error or self._engine is None else self._engine.result().model.card.name
+        return {"ready": ready and error is None, "model": model, "reason": str(error) if error else self.reason}
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        # A pop-up for each failed keystroke is the complaint about such servers; the log and the status have it.
+        log.error("%s", error, exc_info=error)
+
+
+def create_server(model: Path | str | None = None) -> Quickfill:
+    server = Quickfill(model)
+
+    @server.feature(types.INITIALIZED)
+    def initialized(server: Quickfill, _: types.InitializedParams) -> None:
+        server.start_engine()
+
+    @server.feature(types.INITIALIZE)
+    def initialize(server: Quickfill, params: types.InitializeParams) -> None:
+        server.settings = server.settings.overlaid(params.initialization_options)
+        logging.getLogger().setLevel(server.settings.log_level.upper())
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    def configured(server: Quickfill, params: types.DidChangeConfigurationParams) -> None:
+        server.settings = server.settings.overlaid(params.settings)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(server: Quickfill, params: types.DidCloseTextDocumentParams) -> None:
+        server.forget(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
+    async def inline_completion(server: Quickfill, params: types.InlineCompletionParams) -> types.InlineCompletionList:
+        uri = params.text_document.uri
+        document = server.workspace.text_documents.get(uri)
+        if document is None:
+            return _nothing(server, "the document is not open")
+        if document.language_id not in (None, "", *LANGUAGES):
+            return _nothing(server, f"the model knows {' and '.join(LANGUAGES)}, not {document.language_id}")
+        selected = params.context.selected_completion_info
+        at = selected.range if selected else types.Range(params.position, params.position)
+        start, end = offset_at(document, at.start), offset_at(document, at.end)
+        if selected is None:
+            typed, text = "", document.source
+        else:
+            typed = selected.text
+            text = document.source[:start] + typed + document.source[end:]
+        cursor = start + len(typed)
+        by_hand = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+        place = Place(text, ((cursor, cursor),), session=uri)
+        try:
+            found = await server.suggest(place, server.settings.candidates if by_hand else 1)
+        except Cancelled:
+            return _nothing(server, "a newer request took this one's place")
+        except ValueError as error:
+            log.error("%s", error)
+            return _nothing(server, str(error))
+        server.reason = found.reason
+        items = [types.InlineCompletionItem(typed + candidate.text, range=at) for candidate in found.candidates]
+        return types.InlineCompletionList(items)
+
+    @server.command(STATUS_COMMAND)
+    def status(server: Quickfill, *_: object) -> dict[str, str | bool | None]:
+        return server.status()
+
+    return server
+
+
+def _nothing(server: Quickfill, reason: str) -> types.InlineCompletionList:
+    server.reason = reason
+    return types.InlineCompletionList([])
+
+
+def offset_at(document: TextDocument, position: types.Position) -> int:
+    """Offset in the text of a position in the client's encoding; one behind the end of a line or of the text is clamped."""
+    lines = document.lines
+    if position.line >= len(lines):
+        return len(document.source)
+    before = sum(map(len, lines[: position.line]))
+    line = lines[position.line]
+    inside = document.position_codec.position_from_client_units(lines, position).character
+    return before + min(inside, len(line.rstrip("\r\n")))
+
+
+def _tolerant_converter() -> Converter:
+    """lsprotocol's converter, for clients that count trigger kinds from 0 or leave the context out.
+
+    The specification's values are 1 (invoked) and 2 (automatic). A client that once sent 0 is taken to count from 0.
+    """
+    converter = converters.get_converter()
+    strict = converter.get_structure_hook(types.InlineCompletionParams)
+    zero_based = False
+
+    def params(value: dict[str, object], kind: type[types.InlineCompletionParams]) -> types.InlineCompletionParams:
+        nonlocal zero_based
+        given = value.get("context")
+        context = dict(given) if isinstance(given, dict) else {}
+        trigger = context.get("triggerKind", types.InlineCompletionTriggerKind.Invoked.value)
+        zero_based = zero_based or trigger == 0
+        invoked = trigger == 0 or (trigger == 1 and not zero_based)
+        kinds = types.InlineCompletionTriggerKind
+        context["triggerKind"] = (kinds.Invoked if invoked else kinds.Automatic).value
+        structured: types.InlineCompletionParams = strict({**value, "context": context}, kind)
+        return structured
+
+    converter.register_structure_hook(types.InlineCompletionParams, params)
+    return converter
+
+
+def serve(model: str | None, tcp: tuple[str, int] | None) -> None:
+    """Runs the server until the client leaves: on standard input and output, or on a TCP address."""
+    server = create_server(model)
+    run: Callable[[], None] = server.start_io if tcp is None else lambda: server.start_tcp(*tcp)
+    run()
