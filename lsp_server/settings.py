@@ -21,24 +21,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    model: str | None = Field(
-        None, description="Name or folder of the model; null is the one that ships with Quickfill."
-    )
+    model: str | None = Field(None, description="Name or folder of the model; null is the one that ships with Quickfill.")
     deadline_ms: float = Field(500.0, gt=0, le=60_000, description="Milliseconds after which an answer must leave.")
     max_tokens: int = Field(64, ge=1, le=1024, description="Longest suggestion, in tokens.")
-    candidates: int = Field(
-        3, ge=1, le=8, description="Suggestions to cycle through when completion is asked for by hand."
-    )
-    threads: int | None = Field(
-        None, ge=1, le=1024, description="CPU threads for the model; null lets the engine choose."
-    )
+    candidates: int = Field(3, ge=1, le=8, description="Suggestions to cycle through when completion is asked for by hand.")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads for the model; null lets the engine choose.")
     multiline: Literal["auto", "never", "always"] = Field(
         "auto",
         description="Suggest several lines: where the syntax invites it, never, or wherever nothing follows on the line.",
     )
-    log_level: Literal["error", "warning", "info", "debug"] = Field(
-        "warning", description="What is written to standard error."
-    )
+    log_level: Literal["error", "warning", "info", "debug"] = Field("warning", description="What is written to standard error.")
 
     def overlaid(self, values: object) -> Settings:
         """These settings with `values` from an editor on top; a bad value keeps what stood here, with one warning."""

@@ -74,9 +74,7 @@ def complete(
     timings["context"] = round(timings["context"] + (asked - began) * 1000, 3)
     timings["filter"] = round(timings["filter"] + (end - answered) * 1000, 3)
     timings["total"] = round((end - began) * 1000, 3)
-    return Completion(
-        shown, infilling.reason or reason, infilling.steps, infilling.forward_passes, timings, infilling.model
-    )
+    return Completion(shown, infilling.reason or reason, infilling.steps, infilling.forward_passes, timings, infilling.model)
 
 
 def _invites_lines(parts: Sequence[str]) -> bool:

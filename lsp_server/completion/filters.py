@@ -12,9 +12,7 @@ from lsp_server.syntax.python import parse_error_delta
 from model.infilling.request import Candidate
 
 
-def suggestions(
-    candidates: Sequence[Candidate], parts: Sequence[str], python: bool = True
-) -> tuple[list[Candidate], str | None]:
+def suggestions(candidates: Sequence[Candidate], parts: Sequence[str], python: bool = True) -> tuple[list[Candidate], str | None]:
     """The candidates worth showing, tidied, best first; and the reason if there is none.
 
     `parts` are the visible texts around the holes. Those that break the syntax come after those that do not.
@@ -46,19 +44,13 @@ def tidied(text: str, before: str, after: str) -> str:
     if not rest.strip() and following:
         for count in range(min(len(lines), len(following)), 0, -1):
             tail = [line for line in lines if line.strip()][-count:]
-            starts_line = (
-                len(tail) < len([line for line in lines if line.strip()]) or not before.rsplit("\n", 1)[-1].strip()
-            )
+            starts_line = len(tail) < len([line for line in lines if line.strip()]) or not before.rsplit("\n", 1)[-1].strip()
             if (
                 starts_line
                 and [line.strip() for line in tail] == [line.strip() for line in following[: len(tail)]]
                 and _says_much(tail)
             ):
-                first = (
-                    len(lines)
-                    - 1
-                    - next(i for i, line in enumerate(reversed(lines)) if line.strip() == tail[0].strip())
-                )
+                first = len(lines) - 1 - next(i for i, line in enumerate(reversed(lines)) if line.strip() == tail[0].strip())
                 lines = lines[:first]
                 break
     text = "\n".join(lines)

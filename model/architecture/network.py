@@ -50,9 +50,7 @@ class Network(nn.Module):
         weight = self.embedding.weight
         return _norm(F.embedding(tokens, weight) + F.embedding(marks, weight) + self.canvas)
 
-    def forward(
-        self, x: Tensor, positions: Tensor, bias: Tensor, past: Sequence[LayerCache] = (), at: int = 0
-    ) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor, bias: Tensor, past: Sequence[LayerCache] = (), at: int = 0) -> Tensor:
         """Rows through all layers; returns the last hidden states (batch, rows, width).
 
         x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees a key, -inf where not,

@@ -67,9 +67,7 @@ class Engine:
                 torch.set_num_threads(self._threads)
             return self._infill(request, session, cancelled or (lambda: False), watch)
 
-    def _infill(
-        self, request: InfillRequest, name: str, cancelled: Callable[[], bool], watch: Watch | None
-    ) -> Infilling:
+    def _infill(self, request: InfillRequest, name: str, cancelled: Callable[[], bool], watch: Watch | None) -> Infilling:
         began = time.perf_counter()
         deadline = began + (request.deadline_ms or 86_400_000) / 1000
 
@@ -97,9 +95,7 @@ class Engine:
             chains = decoder.run(continuation, visible, hidden, owed.encode(), request.candidates, keep_going)
             found = [self._candidate(chain, holes, owed, request) for chain in chains]
         else:
-            filled = fill_unchecked(
-                continuation, tokenizer, holes, request.max_tokens, request.gamma, keep_going, watch
-            )
+            filled = fill_unchecked(continuation, tokenizer, holes, request.max_tokens, request.gamma, keep_going, watch)
             found = [self._filled_candidate(filled, request)]
         filtering = time.perf_counter()
         candidates = _distinct([candidate for candidate in found if any(candidate.texts)])

@@ -78,9 +78,7 @@ def passes(problem: Problem, completion: str) -> bool:
     return ran.returncode == 0
 
 
-def evaluate(
-    engine: Engine, path: Path, limit: int | None, samples_out: Path | None, checked: bool = True
-) -> dict[str, object]:
+def evaluate(engine: Engine, path: Path, limit: int | None, samples_out: Path | None, checked: bool = True) -> dict[str, object]:
     """The report of the benchmark in `path`; the completions go to `samples_out` in the public harness's format."""
     problems = read_problems(path, limit)
     engine.warm_up()
@@ -103,9 +101,7 @@ def evaluate(
         samples = ({"task_id": p.task_id, "completion": c} for p, c in zip(problems, completions, strict=True))
         samples_out.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     with ThreadPoolExecutor(2) as pool:
-        passed = list(
-            track(pool.map(passes, problems, completions), "Testing", len(problems), disable=not sys.stderr.isatty())
-        )
+        passed = list(track(pool.map(passes, problems, completions), "Testing", len(problems), disable=not sys.stderr.isatty()))
     exact = [p.canonical_solution.strip() == c.strip() for p, c in zip(problems, completions, strict=True)]
     return {
         "benchmark": path.name.split(".")[0],

@@ -49,9 +49,7 @@ class Chain:
     draft: list[int] = field(default_factory=list)
     hole: int = 0
     in_hole: int = 0  # tokens of the current hole
-    ended: list[bool] = field(
-        default_factory=list
-    )  # for each finished hole: by the model (False: it ran out of tokens)
+    ended: list[bool] = field(default_factory=list)  # for each finished hole: by the model (False: it ran out of tokens)
     cut: bool = False  # the caller stopped it
 
     @property

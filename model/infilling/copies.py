@@ -38,9 +38,7 @@ class Copies:
             if best == len(recent):
                 break
         drafted = []
-        for token in (
-            self._tokens[where + 1 : where + 1 + (DRAFT if best > SHORT_MATCH else SHORT_DRAFT)] if best else ()
-        ):
+        for token in self._tokens[where + 1 : where + 1 + (DRAFT if best > SHORT_MATCH else SHORT_DRAFT)] if best else ():
             if token >= self._copyable[0]:
                 break
             drafted.append(token)

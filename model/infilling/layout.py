@@ -20,9 +20,7 @@ FILE_SHARE = 4  # other files get at most 1/4 of the tokens
 TRIM = 64  # tokens; a near prefix too long for its budget is shortened in steps of this many, so that it holds still
 
 
-def encode_visible(
-    tokenizer: Tokenizer, parts: Sequence[str], other_files: Sequence[str] = (), budget: int = 1024
-) -> list[int]:
+def encode_visible(tokenizer: Tokenizer, parts: Sequence[str], other_files: Sequence[str] = (), budget: int = 1024) -> list[int]:
     """Tokens of everything visible around the k holes between k+1 parts, `<hole_0>` last; at most `budget` of them.
 
     The first part is the prefix; the others follow it, with `<hole_1>`, `<hole_2>`, ... standing where they meet.
@@ -35,9 +33,7 @@ def encode_visible(
 
     near_start = max(0, prefix.count - 1 - NEAR_BEFORE) // BLOCK * BLOCK
     near_end = suffix.count - max(0, suffix.count - 1 - NEAR_AFTER) // BLOCK * BLOCK
-    near_suffix = suffix.encode(tokenizer, 0, near_end)[
-        : max(left // 3, left - _tokens_at_most(tokenizer, prefix, near_start))
-    ]
+    near_suffix = suffix.encode(tokenizer, 0, near_end)[: max(left // 3, left - _tokens_at_most(tokenizer, prefix, near_start))]
     near_prefix = prefix.encode(tokenizer, near_start, prefix.count)
     room = left - len(near_suffix)
     if len(near_prefix) > room:

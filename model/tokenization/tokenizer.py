@@ -84,9 +84,7 @@ def learn_vocabulary(texts: Iterable[str]) -> Tokenizer:
     """A tokenizer whose merges are learned from the texts (Sennrich et al. 2016, over bytes)."""
     bpe = Bpe(models.BPE())
     split = pre_tokenizers.Split(Regex(_PIECES), behavior="isolated")
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(_SPECIAL),

@@ -93,15 +93,9 @@ def permissive_license(metadata: str) -> str | None:
             if all(_PERMISSIVE.match(term.strip("() ")) for term in terms):
                 return expression
         return None
-    named = [
-        c.split(" :: ")[-1]
-        for c in fields.get_all("Classifier", [])
-        if c.startswith("License :: ") and c.count("::") > 1
-    ]
+    named = [c.split(" :: ")[-1] for c in fields.get_all("Classifier", []) if c.startswith("License :: ") and c.count("::") > 1]
     if named:
-        return (
-            " AND ".join(_CLASSIFIERS[name] for name in named) if all(name in _CLASSIFIERS for name in named) else None
-        )
+        return " AND ".join(_CLASSIFIERS[name] for name in named) if all(name in _CLASSIFIERS for name in named) else None
     declared = (fields.get("License") or "").strip()[:200]
     for pattern, name in _FREE_TEXT:
         if pattern.search(declared):
@@ -144,9 +138,7 @@ def download(names: Sequence[str], folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     present = {wheel.name.split("-")[0].lower().replace("_", "-").replace(".", "-") for wheel in folder.glob("*.whl")}
     missing = []
-    for name in track(
-        [n for n in names if n.lower().replace("_", "-").replace(".", "-") not in present], "Downloading"
-    ):
+    for name in track([n for n in names if n.lower().replace("_", "-").replace(".", "-") not in present], "Downloading"):
         command = [
             sys.executable,
             "-m",
@@ -292,9 +284,7 @@ def build(folder: Path, decontaminate: Sequence[Path] = ()) -> list[Package]:
     in_wheels = {wheel.name.split("-")[0].lower().replace("_", "-") for wheel in wheels}
     installed = {d.metadata["Name"] for d in importlib.metadata.distributions()}
     installed = {name for name in installed if name.lower().replace("_", "-") not in in_wheels | {"quickfill"}}
-    sources = (
-        [("wheel", str(w)) for w in wheels] + [("installed", name) for name in sorted(installed)] + [("stdlib", "")]
-    )
+    sources = [("wheel", str(w)) for w in wheels] + [("installed", name) for name in sorted(installed)] + [("stdlib", "")]
     benchmark = benchmark_fingerprints(decontaminate)
     with ProcessPoolExecutor() as pool:
         results = pool.map(partial(_read, benchmark=benchmark), sources)

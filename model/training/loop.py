@@ -94,9 +94,7 @@ def train(run: Run) -> Path:
     matrices = [p for block in network.blocks for p in block.parameters()]
     optimizers = (
         torch.optim.Muon(matrices, lr=MATRIX_RATE, momentum=0.95, weight_decay=0.01),
-        torch.optim.AdamW(
-            [network.embedding.weight, network.canvas], lr=EMBEDDING_RATE, betas=(0.9, 0.95), weight_decay=0.0
-        ),
+        torch.optim.AdamW([network.embedding.weight, network.canvas], lr=EMBEDDING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
     )
     rates = [MATRIX_RATE, EMBEDDING_RATE]
     checkpoint = run.folder / "checkpoint.pt"

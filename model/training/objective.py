@@ -100,11 +100,7 @@ def make_batch(
                 group += 1
                 inside = size == 32 or rng.random() < 0.5
                 choices = (
-                    openers
-                    if inside and len(openers) and (size > 8 or rng.random() < 0.4)
-                    else in_hole
-                    if inside
-                    else anywhere
+                    openers if inside and len(openers) and (size > 8 or rng.random() < 0.4) else in_hole if inside else anywhere
                 )
                 if not len(choices):
                     continue
@@ -126,9 +122,7 @@ def make_batch(
     return Batch(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
 
 
-def _text_after(
-    tokens: NDArray[np.int64], hole: NDArray[np.int64], segment: NDArray[np.int64], anchor: int
-) -> NDArray[np.int64]:
+def _text_after(tokens: NDArray[np.int64], hole: NDArray[np.int64], segment: NDArray[np.int64], anchor: int) -> NDArray[np.int64]:
     """Tokens behind the anchor up to the end of its hole, or of the visible section it is in."""
     end = anchor + 1
     while end < len(tokens) and segment[end] == segment[anchor] and hole[end] == hole[anchor]:
@@ -144,9 +138,7 @@ def _hole_text(
     number: int,
     tokenizer: Tokenizer,
 ) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = tokens[
-        (segment == segment[anchor]) & (hole == number) & (tokens != tokenizer.holes[number - 1])
-    ]
+    found: NDArray[np.int64] = tokens[(segment == segment[anchor]) & (hole == number) & (tokens != tokenizer.holes[number - 1])]
     return found
 
 
@@ -170,9 +162,7 @@ def attention_bias(batch: Batch, dtype: torch.dtype) -> Tensor:
     sees[:, :length, :length] = same & (index[None, :, None] >= index[None, None, :])
     if slots:
         owner = torch.gather(batch.segment, 1, batch.anchors.clamp(min=0))
-        sees[:, length:, :length] = (owner[:, :, None] == batch.segment[:, None, :]) & (
-            index <= batch.anchors[:, :, None]
-        )
+        sees[:, length:, :length] = (owner[:, :, None] == batch.segment[:, None, :]) & (index <= batch.anchors[:, :, None])
         sees[:, length:, length:] = batch.groups[:, :, None] == batch.groups[:, None, :]
     return torch.zeros(sees.shape, dtype=dtype, device=device).masked_fill(~sees, float("-inf"))[:, None]
 

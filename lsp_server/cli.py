@@ -1,0 +1,402 @@
+"""The `quickfill` command: parses arguments and calls one function for each command.
+
+Knows arguments, files a person names and how results are printed. Imports the model only where a command needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from lsp_server.settings import Settings
+
+if TYPE_CHECKING:
+    from lsp_server.completion.complete import Completion
+    from model.engine.engine import Engine
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Code completion by a diffusion language model, for editors and for the shell.",
+)
+evaluations = typer.Typer(no_args_is_help=True, help="Measure the quality of a model.")
+app.add_typer(evaluations, name="eval")
+
+CACHE = Path.home() / ".cache" / "quickfill"
+ModelOption = Annotated[str | None, typer.Option("--model", help="Folder of a model; the bundled one if left out.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+class UserError(Exception):
+    """What the user gave cannot be used; the message is the one line to show."""
+
+
+@dataclass(frozen=True)
+class Target:
+    path: Path
+    line: int | None  # from 1
+    column: int | None  # from 1, in characters
+
+
+@app.command()
+def fill(
+    target: Annotated[str, typer.Argument(metavar="FILE[:LINE:COL]", help="Where to fill; lines and columns count from 1.")],
+    to: Annotated[str | None, typer.Option("--to", metavar="LINE:COL", help="Replace the text up to here.")] = None,
+    mark: Annotated[str | None, typer.Option("--mark", help="Fill every place where this text stands, jointly.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=8, help="Candidates.")] = 1,
+    deadline_ms: Annotated[float | None, typer.Option("--deadline-ms", min=1, help="Milliseconds to answer in.")] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fill one place in a file, or every place that a mark stands for. Nothing on disk changes."""
+    place = parse_target(target)
+    text = read_text(place.path)
+    holes = _holes(text, place, to, mark)
+    from lsp_server.completion.complete import Place, complete
+
+    engine = _engine(model)
+    settings = Settings()
+    found = complete(engine, Place(text, holes, place.path.suffix in (".py", ".pyi", "")), settings, n, deadline_ms)
+    _print_completion(found, as_json)
+
+
+def _holes(text: str, place: Target, to: str | None, mark: str | None) -> tuple[tuple[int, int], ...]:
+    if mark is not None:
+        if not mark:
+            raise UserError("--mark needs a text to look for")
+        if place.line is not None or to is not None:
+            raise UserError("--mark finds the places itself: give the file without a position, and no --to")
+        pieces = text.split(mark)
+        if len(pieces) == 1:
+            raise UserError(f"the mark {mark!r} does not occur in {place.path}")
+        if len(pieces) > 9:
+            raise UserError(
+                f"the mark {mark!r} occurs {len(pieces) - 1} times in {place.path}; at most 8 places can be filled at once"
+            )
+        holes, at = [], 0
+        for piece in pieces[:-1]:
+            at += len(piece)
+            holes.append((at, at + len(mark)))
+            at += len(mark)
+        return tuple(holes)
+    if place.line is None or place.column is None:
+        raise UserError("say where to fill: FILE:LINE:COL, or FILE with --mark TEXT")
+    start = offset_of(text, place.line, place.column, str(place.path))
+    end = start
+    if to is not None:
+        line, _, column = to.partition(":")
+        if not (line.isdecimal() and column.isdecimal()):
+            raise UserError(f"--to needs LINE:COL, got {to!r}")
+        end = offset_of(text, int(line), int(column), str(place.path))
+        if end < start:
+            raise UserError(f"--to {to} stands before the position {place.line}:{place.column}")
+    return ((start, end),)
+
+
+def parse_target(target: str) -> Target:
+    """FILE or FILE:LINE:COL; a file's name may hold colons."""
+    parts = target.rsplit(":", 2)
+    if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
+        return Target(Path(parts[0]), int(parts[1]), int(parts[2]))
+    return Target(Path(target), None, None)
+
+
+def read_text(path: Path) -> str:
+    """A file's text, line breaks as they are. Raises UserError for what is no text file."""
+    try:
+        raw = path.read_bytes()
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder, not a file") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    if b"\0" in raw:
+        raise UserError(f"{path} is a binary file (it holds a zero byte)")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start} is not valid)") from None
+
+
+def offset_of(text: str, line: int, column: int, name: str) -> int:
+    """Offset of a place counted from 1. Raises UserError outside the text."""
+    lines = text.replace("\r\n", " \n").replace("\r", "\n").split("\n")
+    if not 1 <= line <= len(lines):
+        raise UserError(f"{name} has {len(lines)} lines, there is no line {line}")
+    width = len(lines[line - 1].removesuffix(" ")) if _ends_crlf(text, lines, line) else len(lines[line - 1])
+    if not 1 <= column <= width + 1:
+        raise UserError(f"line {line} of {name} has columns 1 to {width + 1}, there is no column {column}")
+    return sum(len(other) + 1 for other in lines[: line - 1]) + column - 1
+
+
+def _ends_crlf(text: str, lines: list[str], line: int) -> bool:
+    end = sum(len(other) + 1 for other in lines[:line]) - 1
+    return text[end - 1 : end + 1] == "\r\n"
+
+
+def _engine(model: str | None) -> Engine:
+    from model.checkpoints.store import CheckpointError
+    from model.engine.engine import Engine
+
+    try:
+        return Engine.load(model)
+    except CheckpointError as error:
+        raise UserError(str(error)) from None
+
+
+def _print_completion(found: Completion, as_json: bool) -> None:
+    best = found.candidates[0] if found.candidates else None
+    if as_json:
+        answer = {
+            "text": best.text if best else "",
+            "texts": list(best.texts) if best else [],
+            "candidates": [{"text": c.text, "score": round(c.score, 4)} for c in found.candidates],
+            "reason": found.reason,
+            "steps": found.steps,
+            "forward_passes": found.forward_passes,
+            "timings_ms": found.timings_ms,
+            "model": found.model,
+        }
+        print(json.dumps(answer))
+    elif best is None:
+        print(f"no suggestion: {found.reason}", file=sys.stderr)
+    elif len(best.texts) > 1:
+        for number, text in enumerate(best.texts, 1):
+            print(f"[{number}] {text}")
+    elif len(found.candidates) > 1:
+        for number, candidate in enumerate(found.candidates, 1):
+            print(f"[{number}] {candidate.text}")
+    else:
+        print(best.text)
+
+
+@app.command()
+def lsp(
+    stdio: Annotated[bool, typer.Option("--stdio", help="Speak over standard input and output (the default).")] = False,
+    tcp: Annotated[str | None, typer.Option("--tcp", metavar="HOST:PORT", help="Listen on this address instead.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Run the language server."""
+    import logging
+
+    from lsp_server.server import serve
+
+    address = None
+    if tcp is not None:
+        host, _, port = tcp.rpartition(":")
+        if stdio or not host or not port.isdecimal() or int(port) > 65535:
+            raise UserError(f"--tcp needs HOST:PORT and excludes --stdio, got {tcp!r}")
+        address = (host, int(port))
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="quickfill: %(levelname)s: %(message)s")
+    serve(model, address)
+
+
+DEMO_ONE = '''import csv
+
+
+def read_rows(path):
+    """Return the rows of a CSV file as dictionaries."""
+    with open(path, newline="") as file:
+        return ⟨⟩
+
+
+def write_rows(path, rows, fields):
+    """Write dictionaries to a CSV file."""
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        writer.writerows(rows)
+'''
+DEMO_SEVERAL = '''class Stack:
+    """A list that is only touched at one end."""
+
+    def __init__(self):
+        self.items = ⟨⟩
+
+    def push(self, item):
+        self.items.⟨⟩
+
+    def pop(self):
+        return self.items.⟨⟩
+
+    def __len__(self):
+        return len(⟨⟩)
+'''
+
+
+@app.command()
+def demo(model: ModelOption = None) -> None:
+    """Watch the model fill holes of a small program: one hole, then several jointly."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from model.infilling.request import InfillRequest
+
+    console = Console(highlight=False)
+    began = time.perf_counter()
+    engine = _engine(model)
+    console.print(f"[bold]{engine.model.card.name}[/bold]: {engine.model.card.description}")
+    console.print(f"loaded in {time.perf_counter() - began:.1f} s\n")
+
+    def program(source: str, texts: list[str]) -> Text:
+        shown = Text()
+        for number, part in enumerate(source.split("⟨⟩")):
+            shown.append(part)
+            if number < len(texts):
+                shown.append(texts[number], "bold green")
+        return shown
+
+    tokenizer = engine.model.tokenizer
+    console.print("[bold]One hole[/bold]: drafted in parallel, checked by the same model")
+    engine.warm_up()
+    answer = engine.infill(InfillRequest(tuple(DEMO_ONE.split("⟨⟩")), single_line=True))
+    texts = list(answer.candidates[0].texts) if answer.candidates else []
+    console.print(program(DEMO_ONE, texts))
+    tokens = len(tokenizer.encode(texts[0])) + 1 if texts else 0
+    console.print(f"{tokens} tokens in {answer.forward_passes} forward passes, {answer.timings_ms['total']:.0f} ms\n")
+
+    console.print("[bold]Several holes, jointly[/bold]: pure diffusion, one line for each step")
+
+    def show(canvases: list[list[int]]) -> None:
+        drawn = ["".join("░" if token == tokenizer.mask else tokenizer.decode([token]) for token in slots) for slots in canvases]
+        console.print("  " + "   |   ".join(line.replace("\n", "⏎") for line in drawn), markup=False)
+
+    parts = tuple(DEMO_SEVERAL.split("⟨⟩"))
+    answer = engine.infill(InfillRequest(parts, checked=False, single_line=True, gamma=0.1), watch=show)
+    console.print(program(DEMO_SEVERAL, list(answer.candidates[0].texts) if answer.candidates else []))
+    console.print(f"{answer.steps} steps, {answer.timings_ms['total']:.0f} ms\n")
+
+    console.print("[bold]The same holes, checked[/bold]: slower, more careful")
+    answer = engine.infill(InfillRequest(parts, single_line=True))
+    console.print(program(DEMO_SEVERAL, list(answer.candidates[0].texts) if answer.candidates else []))
+    console.print(f"{answer.forward_passes} forward passes, {answer.timings_ms['total']:.0f} ms")
+
+
+@app.command()
+def train(
+    corpus: Annotated[Path, typer.Option(help="Folder of the corpus; built there if it is missing.")] = CACHE / "corpus",
+    run: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on from its checkpoint.")] = CACHE / "run",
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to train on.")] = 28_000_000,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    width: Annotated[int, typer.Option(min=64, help="Width of the network; heads are 64 wide.")] = 256,
+    layers: Annotated[int, typer.Option(min=1)] = 8,
+    decontaminate: Annotated[
+        list[Path] | None, typer.Option(help="Benchmark files (.jsonl, .jsonl.gz) whose text must not be trained on.")
+    ] = None,
+    export_to: Annotated[Path | None, typer.Option("--export", help="Where to write the model; RUN/model if left out.")] = None,
+    corpus_only: Annotated[bool, typer.Option("--corpus-only", help="Stop when corpus and vocabulary are there.")] = False,
+    name: Annotated[str, typer.Option(help="What the model calls itself.")] = "quickfill-8m",
+) -> None:
+    """Train a model from nothing: corpus, vocabulary, network, export. Needs the `training` extra."""
+    try:
+        from model.training.recipe import Recipe, follow
+    except ImportError as error:
+        raise UserError(f"training needs more packages ({error.name}): pip install 'quickfill[training]'") from None
+    if width % 64:
+        raise UserError(f"--width must be a multiple of 64, got {width}")
+    recipe = Recipe(corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name)
+    try:
+        follow(recipe, decontaminate or [], corpus_only)
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+
+
+@evaluations.command("humaneval-infilling")
+def humaneval_infilling(
+    data: Annotated[Path, typer.Option("--data", help="A file of the benchmark (.jsonl or .jsonl.gz).")],
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first problems.")] = None,
+    samples_out: Annotated[Path | None, typer.Option("--samples-out", help="Write the completions here.")] = None,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """pass@1 on HumanEval-Infilling. Runs the code that the model writes."""
+    from model.evaluation import humaneval_infilling as benchmark
+
+    _report(lambda: benchmark.evaluate(_engine(model), data, limit, samples_out, not unchecked), as_json)
+
+
+@evaluations.command()
+def lines(
+    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = CACHE
+    / "corpus"
+    / "heldout.jsonl",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many lines.")] = 1000,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Exact match on hidden ends of lines, beside copying from the same file."""
+    from model.evaluation import lines as benchmark
+
+    _report(lambda: benchmark.evaluate(_engine(model), data, limit, not unchecked), as_json)
+
+
+def _report(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
+    try:
+        report = measure()
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+    if as_json:
+        print(json.dumps(report))
+        return
+    for name, value in report.items():
+        print(f"{name:>18}  {value}")
+
+
+@app.command()
+def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Say what this installation is, whether it works, and how fast it is here."""
+    import platform
+    import resource
+
+    import torch
+
+    from model.infilling.request import InfillRequest
+
+    began = time.perf_counter()
+    engine = _engine(model)
+    loaded = time.perf_counter() - began
+    engine.warm_up()
+    request = InfillRequest(("import math\n\n\ndef area(radius):\n    return ", "\n"), single_line=True)
+    times = [engine.infill(request, "doctor").timings_ms["total"] for _ in range(5)]
+    card = engine.model.card
+    report = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "precision": str(engine.model.network.embedding.weight.dtype).removeprefix("torch."),
+        "model": card.name,
+        "parameters": card.parameters,
+        "licence": card.license,
+        "checksums": "match",
+        "load_seconds": round(loaded, 2),
+        "completion_ms": round(sorted(times)[2], 1),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "limits": card.limits,
+    }
+    _report(lambda: report, as_json)
+
+
+def fail(message: str) -> NoReturn:
+    print(f"quickfill: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        fail(str(error))
