@@ -64,7 +64,7 @@ def fill(
 
     engine = _engine(model)
     settings = Settings()
-    found = complete(engine, Place(text, holes, place.path.suffix in (".py", ".pyi", "")), settings, n, deadline_ms)
+    found = complete(engine, Place(text, holes, place.path.suffix in (".py", ".pyi", "")), settings, n, deadline_ms, False)
     _print_completion(found, as_json)
 
 
@@ -256,7 +256,7 @@ def demo(model: ModelOption = None) -> None:
     tokenizer = engine.model.tokenizer
     console.print("[bold]One hole[/bold]: drafted in parallel, checked by the same model")
     engine.warm_up()
-    answer = engine.infill(InfillRequest(tuple(DEMO_ONE.split("⟨⟩")), single_line=True))
+    answer = engine.infill(InfillRequest(tuple(DEMO_ONE.split("⟨⟩")), single_line=True, allow_empty=False))
     texts = list(answer.candidates[0].texts) if answer.candidates else []
     console.print(program(DEMO_ONE, texts))
     tokens = len(tokenizer.encode(texts[0])) + 1 if texts else 0
@@ -269,12 +269,12 @@ def demo(model: ModelOption = None) -> None:
         console.print("  " + "   |   ".join(line.replace("\n", "⏎") for line in drawn), markup=False)
 
     parts = tuple(DEMO_SEVERAL.split("⟨⟩"))
-    answer = engine.infill(InfillRequest(parts, checked=False, single_line=True, gamma=0.1), watch=show)
+    answer = engine.infill(InfillRequest(parts, checked=False, single_line=True, allow_empty=False, gamma=0.1), watch=show)
     console.print(program(DEMO_SEVERAL, list(answer.candidates[0].texts) if answer.candidates else []))
     console.print(f"{answer.steps} steps, {answer.timings_ms['total']:.0f} ms\n")
 
     console.print("[bold]The same holes, checked[/bold]: slower, more careful")
-    answer = engine.infill(InfillRequest(parts, single_line=True))
+    answer = engine.infill(InfillRequest(parts, single_line=True, allow_empty=False))
     console.print(program(DEMO_SEVERAL, list(answer.candidates[0].texts) if answer.candidates else []))
     console.print(f"{answer.forward_passes} forward passes, {answer.timings_ms['total']:.0f} ms")
 

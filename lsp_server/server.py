@@ -66,7 +66,7 @@ class Quickfill(LanguageServer):
             if stop.is_set():
                 raise Cancelled
             engine = loading.result()
-            return complete(engine, place, self.settings, candidates, self.settings.deadline_ms, stop.is_set)
+            return complete(engine, place, self.settings, candidates, self.settings.deadline_ms, cancelled=stop.is_set)
 
         try:
             return await asyncio.wrap_future(self._worker.submit(work))

@@ -48,6 +48,7 @@ def complete(
     settings: Settings,
     candidates: int = 1,
     deadline_ms: float | None = None,
+    allow_empty: bool = True,
     cancelled: Callable[[], bool] | None = None,
 ) -> Completion:
     """Suggestions for the holes. Raises Cancelled; ValueError for holes that are none."""
@@ -63,6 +64,7 @@ def complete(
         deadline_ms=left,
         max_tokens=settings.max_tokens,
         single_line=single_line,
+        allow_empty=allow_empty,
     )
     asked = time.perf_counter()
     infilling = engine.infill(request, place.session, cancelled)

@@ -90,12 +90,21 @@ class Engine:
         denoising = time.perf_counter()
         continuation = Continuation(network, session.cache, len(visible))
         if request.checked:
-            limits = Limits(holes, request.max_tokens, request.single_line, request.stop_after_line)
+            limits = Limits(holes, request.max_tokens, request.single_line, request.stop_after_line, request.allow_empty)
             decoder = CheckedDecoder(tokenizer, self._healing, limits)
             chains = decoder.run(continuation, visible, hidden, owed.encode(), request.candidates, keep_going)
             found = [self._candidate(chain, holes, owed, request) for chain in chains]
         else:
-            filled = fill_unchecked(continuation, tokenizer, holes, request.max_tokens, request.gamma, keep_going, watch)
+            filled = fill_unchecked(
+                continuation,
+                tokenizer,
+                holes,
+                request.max_tokens,
+                request.gamma,
+                keep_going,
+                watch,
+                0 if request.allow_empty else 1,
+            )
             found = [self._filled_candidate(filled, request)]
         filtering = time.perf_counter()
         candidates = _distinct([candidate for candidate in found if any(candidate.texts)])

@@ -90,6 +90,7 @@ def evaluate(engine: Engine, path: Path, limit: int | None, samples_out: Path | 
             (problem.prompt, problem.suffix),
             max_tokens=64 if problem.single_line else 160,
             stop_after_line=problem.single_line,
+            allow_empty=False,
             checked=checked,
         )
         answer = engine.infill(request, "humaneval")

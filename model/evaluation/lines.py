@@ -78,7 +78,7 @@ def evaluate(engine: Engine, path: Path, limit: int, checked: bool = True) -> di
     engine.warm_up()
     exact, copied, steps, latencies = [], [], [], []
     for prefix, hidden, suffix in track(cases, "Filling", disable=not sys.stderr.isatty()):
-        answer = engine.infill(InfillRequest((prefix, suffix), single_line=True, checked=checked), "lines")
+        answer = engine.infill(InfillRequest((prefix, suffix), single_line=True, allow_empty=False, checked=checked), "lines")
         text = answer.candidates[0].text if answer.candidates else ""
         exact.append(text.rstrip() == hidden.rstrip())
         copied.append(copied_line(engine.model.tokenizer, prefix, suffix).rstrip() == hidden.rstrip())

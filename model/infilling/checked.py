@@ -27,6 +27,7 @@ class Limits:
     max_tokens: int  # of one hole
     single_line: bool  # the first line break ends a hole
     stop_after_line: bool = False  # the first one behind text does
+    allow_empty: bool = True
     canvas_drafts: bool = True
     copy_drafts: bool = True
 
@@ -90,7 +91,7 @@ class CheckedDecoder:
     def _first_tokens(self, continuation: Continuation, opener: Tensor, owed: bytes, candidates: int) -> list[Chain]:
         logits = continuation.network.logits(opener[None])[0].float()
         scores = torch.log_softmax(logits, -1)
-        self._forbid(scores, owed)
+        self._forbid(scores, owed, at_start=True)
         best = torch.topk(scores, candidates)
         chains = []
         for score, token in zip(best.values.tolist(), best.indices.tolist(), strict=True):
@@ -101,11 +102,13 @@ class CheckedDecoder:
             chains.append(chain)
         return chains
 
-    def _forbid(self, scores: Tensor, owed: bytes) -> None:
-        """-inf for what can not stand here: marks, and tokens that do not spell what is owed."""
+    def _forbid(self, scores: Tensor, owed: bytes, at_start: bool = False) -> None:
+        """-inf for what can not stand here: marks, tokens that do not spell what is owed, an end at the start."""
         eos = scores[self._tokenizer.eos].clone()
         scores[self._tokenizer.ordinary :] = float("-inf")
         scores[self._tokenizer.eos] = eos
+        if at_start and not self._limits.allow_empty:
+            scores[self._tokenizer.eos] = float("-inf")
         if owed:
             scores[torch.from_numpy(self._healing.forbidden(owed)).to(scores.device)] = float("-inf")
 
@@ -197,8 +200,8 @@ class CheckedDecoder:
         hole = chain.hole
         for drafted in [*draft, None]:
             score, token, all_scores = best[row]
-            if chain.owed:
-                self._forbid(all_scores, chain.owed)
+            if chain.owed or not chain.in_hole:
+                self._forbid(all_scores, chain.owed, at_start=not chain.in_hole)
                 score, token = float(all_scores.max()), int(all_scores.argmax())
             self._write(chain, token, score)
             if token != drafted or chain.done or chain.hole != hole:

@@ -29,7 +29,7 @@ def greedy(
             passes += 1
             forbidden = torch.zeros(tokenizer.size, dtype=torch.bool)
             forbidden[tokenizer.ordinary :] = True
-            forbidden[tokenizer.eos] = False
+            forbidden[tokenizer.eos] = count == 1 and not limits.allow_empty
             if owed:
                 forbidden |= torch.from_numpy(healing.forbidden(owed))
             token = int(logits.masked_fill(forbidden, float("-inf")).argmax())

@@ -23,6 +23,7 @@ class InfillRequest:
     max_tokens: int = 64  # of one hole
     single_line: bool = False  # the first line break ends a hole, and is not part of the answer
     stop_after_line: bool = False  # the line break behind the first line with text ends a hole, and belongs to it
+    allow_empty: bool = True  # False: a hole gets at least one token, as one who asks by hand expects
     checked: bool = True  # False: pure diffusion, faster and less careful
     gamma: float = 0.3  # nats; the joint-error budget of one unchecked step
     context_tokens: int = 1024  # most visible tokens

@@ -42,6 +42,7 @@ def fill_unchecked(
     gamma: float,
     keep_going: Callable[[], bool],
     watch: Callable[[list[list[int]]], None] | None = None,
+    shortest: int = 0,
 ) -> list[Filled]:
     """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step."""
     size = min(LONGEST, max_tokens + 1)
@@ -52,7 +53,7 @@ def fill_unchecked(
             break
         scores = _read(continuation, tokenizer, canvases)
         if first:
-            scores = _set_lengths(canvases, scores, tokenizer)
+            scores = _set_lengths(canvases, scores, tokenizer, shortest)
             first = False
         for canvas, own in zip(canvases, scores, strict=True):
             _commit(canvas, own, tokenizer, gamma)
@@ -84,11 +85,12 @@ def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canv
     return list(torch.split(scores, [len(canvas.tokens) for canvas in canvases]))
 
 
-def _set_lengths(canvases: list[_Canvas], scores: list[Tensor], tokenizer: Tokenizer) -> list[Tensor]:
+def _set_lengths(canvases: list[_Canvas], scores: list[Tensor], tokenizer: Tokenizer, shortest: int) -> list[Tensor]:
     """Cuts each canvas where `<eos>` most probably stands first."""
     kept = []
     for canvas, own in zip(canvases, scores, strict=True):
-        ends = own[:, tokenizer.eos]
+        ends = own[:, tokenizer.eos].clone()
+        ends[:shortest] = float("-inf")
         goes_on = torch.log1p(-ends.exp().clamp(max=1 - 1e-6))
         length = int((ends + goes_on.cumsum(0) - goes_on).argmax())
         canvas.tokens, canvas.scores = canvas.tokens[:length], canvas.scores[:length]

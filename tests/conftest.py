@@ -1,0 +1,35 @@
+"""Models for the tests: the bundled one, and tiny random ones in any precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model.architecture.network import Network, NetworkConfig
+from model.checkpoints.store import BUNDLED, Model, load_model, read_card
+from model.engine.engine import Engine
+from model.tokenization.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.load(BUNDLED / "tokenizer.json")
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Engine:
+    return Engine(load_model())
+
+
+def random_network(dtype: torch.dtype, seed: int = 0) -> Network:
+    """Two layers, random everywhere: also where a new network starts from zero."""
+    torch.manual_seed(seed)
+    network = Network(NetworkConfig(width=64, layers=2, heads=2)).to(dtype).requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.copy_(torch.randn_like(parameter) * (0.3 if parameter.dim() == 1 else parameter.shape[-1] ** -0.5))
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def random_engine(tokenizer: Tokenizer) -> Engine:
+    return Engine(Model(read_card(BUNDLED), random_network(torch.float64), tokenizer))

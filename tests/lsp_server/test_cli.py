@@ -1,0 +1,132 @@
+"""The command line: answers, or one line of error and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "lsp_server"]
+CODE = "import os\n\n\ndef home(user):\n    return os.path.\n"
+
+
+def run(*arguments: str | Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = COMMAND if code is None else [sys.executable, "-c", code]
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+
+
+def filled(*arguments: str | Path) -> dict[str, object]:
+    done = run("fill", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+def test_help_is_there_without_torch() -> None:
+    code = "import sys\nfrom lsp_server.cli import app\ntry:\n    app(['--help'])\nfinally:\n    print('torch' in sys.modules)"
+    assert run(code=code).stdout.strip().endswith("False")
+
+
+def test_fill_answers_with_the_contract_and_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text(CODE)
+    answer = filled(f"{file}:5:20", "--n", "3")
+    assert list(answer) == ["text", "texts", "candidates", "reason", "steps", "forward_passes", "timings_ms", "model"]
+    assert answer["text"]
+    assert answer["candidates"][0]["text"] == answer["text"]
+    assert set(answer["timings_ms"]) == {"context", "prefill", "denoise", "filter", "total"}
+    assert file.read_text() == CODE
+    assert [p.name for p in tmp_path.iterdir()] == ["a.py"]
+
+
+def test_several_marks_are_filled_jointly(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("def add(a, b):\n    return @@\n\n\ndef sub(a, b):\n    return @@\n")
+    assert len(filled(file, "--mark", "@@")["texts"]) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x",
+        b"def f():\r\n    return 1\r\n",
+        b"def f():\n\treturn 1",
+        "s = '😀é'\n".encode(),
+        b"x = 1\n" * 50_000,
+        b"\xef\xbb\xbfimport os\n",
+    ],
+    ids=["empty", "one letter", "crlf", "tabs, no line break at the end", "emoji", "50,000 lines", "byte order mark"],
+)
+def test_any_text_file_gets_an_answer(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(content)
+    answer = filled(f"{file}:1:1")
+    assert answer["text"] or answer["reason"]
+    assert file.read_bytes() == content
+
+
+def test_line_breaks_of_the_file_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(CODE.replace("\n", "\r\n").encode())
+    text = str(filled(f"{file}:5:20")["text"])
+    assert "\n" not in text.replace("\r\n", "")
+
+
+def test_an_unknown_language_gets_an_answer_or_a_reason(tmp_path: Path) -> None:
+    file = tmp_path / "a.zig"
+    file.write_text("const x = ")
+    answer = filled(f"{file}:1:11")
+    assert answer["text"] or answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["missing.py:1:1"], "No such file"),
+        (["{folder}:1:1"], "is a folder"),
+        (["{binary}:1:1"], "binary"),
+        (["{latin}:1:1"], "not UTF-8"),
+        (["{code}:99:1"], "no line 99"),
+        (["{code}:1:99"], "no column 99"),
+        (["{code}:0:1"], "no line 0"),
+        (["{code}"], "say where"),
+        (["{code}:2:1", "--to", "1:1"], "stands before"),
+        (["{code}:2:1", "--to", "x"], "LINE:COL"),
+        (["{code}", "--mark", "@@@"], "does not occur"),
+        (["{code}", "--mark", ""], "needs a text"),
+        (["{code}:1:1", "--model", "{folder}"], "no model at"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+    places = {name: tmp_path / name for name in ("folder", "binary", "latin", "code")}
+    places["folder"].mkdir()
+    places["binary"].write_bytes(b"\x7fELF\0\0")
+    places["latin"].write_bytes(b"caf\xe9\n")
+    places["code"].write_text(CODE)
+    done = run("fill", *(argument.format(**places) for argument in arguments))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert complaint in done.stderr
+
+
+def test_fill_opens_no_socket(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text(CODE)
+    code = (
+        "import sys\n"
+        "def watch(event, arguments):\n"
+        "    if event in ('socket.connect', 'socket.bind', 'socket.getaddrinfo', 'socket.sendto'):\n"
+        "        sys.stderr.write('SOCKET')\n"
+        "        sys.exit(9)\n"
+        "sys.addaudithook(watch)\n"
+        "from lsp_server.cli import main\n"
+        "main()\n"
+    )
+    done = run("fill", f"{file}:5:20", code=code)
+    assert done.returncode == 0
+    assert "SOCKET" not in done.stderr

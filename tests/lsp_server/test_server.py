@@ -1,0 +1,144 @@
+"""The language server, spoken to by a real client over standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+import pytest_lsp
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pytest_lsp import ClientServerConfig, LanguageClient
+
+URI = "file:///project/a.py"
+LINE = 's = "😀é"; value = compute('
+ENCODINGS = {
+    types.PositionEncodingKind.Utf8: len(LINE.encode()),
+    types.PositionEncodingKind.Utf16: len(LINE.encode("utf-16-le")) // 2,
+    types.PositionEncodingKind.Utf32: len(LINE),
+}
+
+
+@pytest_lsp.fixture(
+    params=list(ENCODINGS),
+    config=ClientServerConfig(server_command=[sys.executable, "-m", "lsp_server", "lsp", "--stdio"]),
+)
+async def client(request: pytest.FixtureRequest, lsp_client: LanguageClient):  # noqa: ANN201
+    capabilities = types.ClientCapabilities(general=types.GeneralClientCapabilities(position_encodings=[request.param]))
+    options = {"deadline_ms": 20_000.0}
+    lsp_client.result = await lsp_client.initialize_session(
+        types.InitializeParams(capabilities=capabilities, initialization_options=options)
+    )
+    lsp_client.units = ENCODINGS[request.param]
+    yield
+    await lsp_client.shutdown_session()
+
+
+def open_document(client: LanguageClient, text: str, language: str = "python", uri: str = URI) -> None:
+    item = types.TextDocumentItem(uri, language, 1, text)
+    client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+
+
+async def ask(
+    client: LanguageClient,
+    line: int,
+    character: int,
+    kind: types.InlineCompletionTriggerKind = types.InlineCompletionTriggerKind.Invoked,
+    selected: types.SelectedCompletionInfo | None = None,
+) -> list[types.InlineCompletionItem]:
+    found = await client.text_document_inline_completion_async(
+        types.InlineCompletionParams(
+            types.InlineCompletionContext(kind, selected), types.TextDocumentIdentifier(URI), types.Position(line, character)
+        )
+    )
+    assert isinstance(found, types.InlineCompletionList)
+    return found.items
+
+
+async def test_completion_is_announced_and_stands_at_the_cursor(client: LanguageClient) -> None:
+    assert client.result.capabilities.inline_completion_provider
+    assert client.result.capabilities.text_document_sync.change == types.TextDocumentSyncKind.Incremental
+    open_document(client, f"def compute(x):\n    return x\n\n\n{LINE}\n")
+    items = await ask(client, 4, client.units)
+    assert items
+    here = types.Position(4, client.units)
+    for item in items:
+        assert item.range == types.Range(here, here)
+        assert item.insert_text
+    assert len({item.insert_text for item in items}) == len(items)
+    alone = await ask(client, 4, client.units, types.InlineCompletionTriggerKind.Automatic)
+    assert [item.insert_text for item in alone] == [items[0].insert_text]
+
+
+async def test_edits_arrive_in_the_clients_units(client: LanguageClient) -> None:
+    open_document(client, f"{LINE}\n")
+    start, end = types.Position(0, client.units), types.Position(0, client.units)
+    change = types.TextDocumentContentChangePartial(types.Range(start, end), "1)\nresult = val")
+    client.text_document_did_change(types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(URI, 2), [change]))
+    items = await ask(client, 1, len("result = val"))
+    assert items
+    assert items[0].insert_text.startswith("ue")
+
+
+async def test_the_selected_item_is_kept_and_its_range_used(client: LanguageClient) -> None:
+    open_document(client, "import os\n\nos.pa\n")
+    at = types.Range(types.Position(2, 3), types.Position(2, 5))
+    for item in await ask(client, 2, 5, selected=types.SelectedCompletionInfo(at, "path")):
+        assert item.range == at
+        assert item.insert_text.startswith("path")
+
+
+async def test_other_languages_and_unknown_documents_get_an_empty_list_and_a_reason(client: LanguageClient) -> None:
+    assert await ask(client, 0, 0) == []
+    open_document(client, "fn main() {", "rust")
+    assert await ask(client, 0, 11) == []
+    status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
+    assert "rust" in (status["reason"] if isinstance(status, dict) else status.reason)
+
+
+async def test_positions_behind_the_end_are_clamped(client: LanguageClient) -> None:
+    open_document(client, "x = 1")
+    assert isinstance(await ask(client, 99, 99), list)
+    assert isinstance(await ask(client, 0, 99), list)
+
+
+async def test_a_newer_request_stops_the_older_one(client: LanguageClient) -> None:
+    open_document(client, "def f():\n    return 1\n" * 200)
+    results = await asyncio.gather(*(ask(client, 300, 4) for _ in range(5)))
+    assert all(items == [] for items in results[1:-1])
+
+
+async def test_a_cancelled_request_ends_and_the_server_goes_on(client: LanguageClient) -> None:
+    open_document(client, "def f():\n    return 1\n" * 200)
+    params = types.InlineCompletionParams(
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
+        types.TextDocumentIdentifier(URI),
+        types.Position(300, 4),
+    )
+    waiting = client.protocol.send_request_async("textDocument/inlineCompletion", params, "mine")
+    task = asyncio.ensure_future(waiting)
+    await asyncio.sleep(0)
+    client.cancel_request(types.CancelParams("mine"))
+    with pytest.raises((JsonRpcException, asyncio.CancelledError)):
+        await task
+    assert isinstance(await ask(client, 1, 4), list)
+
+
+@pytest.mark.parametrize("context", [None, {}, {"triggerKind": 0}], ids=["missing", "empty", "zero-based"])
+async def test_careless_clients_are_answered(client: LanguageClient, context: dict[str, int] | None) -> None:
+    open_document(client, "import os\n\n\ndef f(path):\n    return os.path.\n")
+    params: dict[str, object] = {"textDocument": {"uri": URI}, "position": {"line": 4, "character": 19}}
+    if context is not None:
+        params["context"] = context
+    found = await asyncio.wait_for(client.protocol.send_request_async("textDocument/inlineCompletion", params), 30)
+    items = found["items"] if isinstance(found, dict) else found.items
+    assert isinstance(items, list)
+
+
+async def test_bad_settings_are_ignored_one_by_one(client: LanguageClient) -> None:
+    client.workspace_did_change_configuration(
+        types.DidChangeConfigurationParams({"quickfill": {"max_tokens": "many", "nonsense": 1, "candidates": 2}})
+    )
+    open_document(client, "import os\n\n\ndef f(path):\n    return os.path.\n")
+    assert len(await ask(client, 4, 19)) <= 2

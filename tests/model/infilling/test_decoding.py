@@ -1,0 +1,104 @@
+"""Checked decoding writes what greedy decoding writes; unchecked decoding fills every slot."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+
+import pytest
+import torch
+
+from model.engine.engine import Engine
+from model.engine.session import Session
+from model.infilling.checked import CheckedDecoder, Limits
+from model.infilling.layout import encode_visible
+from model.infilling.passes import Continuation
+from model.infilling.reference import greedy
+from model.infilling.request import InfillRequest
+from model.infilling.unchecked import fill_unchecked
+from model.tokenization.healing import Healing
+
+SOURCE = inspect.getsource(textwrap)
+
+
+def checked_and_greedy(
+    engine: Engine, parts: tuple[str, ...], limits: Limits, owed: bytes
+) -> tuple[list[int], int, list[int], int]:
+    network, tokenizer = engine.model.network, engine.model.tokenizer
+    visible = encode_visible(tokenizer, parts, budget=400)
+    session = Session(network)
+    with torch.inference_mode():
+        hidden, _ = session.encode(network, visible, lambda: None)
+        rows = Continuation(network, session.cache, len(visible))
+        decoder = CheckedDecoder(tokenizer, Healing(tokenizer), limits)
+        chain = decoder.run(rows, visible, hidden, owed, 1, lambda: True)[0]
+    expected, passes = greedy(network, tokenizer, visible, limits, owed)
+    return chain.tokens, rows.passes + 1, expected, passes
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("holes", [1, 3])
+@pytest.mark.parametrize("drafts", [(True, True), (True, False), (False, True)], ids=["both", "canvas", "copies"])
+def test_checked_is_greedy_token_for_token(random_engine: Engine, seed: int, holes: int, drafts: tuple[bool, bool]) -> None:
+    edges = [500 + 313 * seed + 200 * i for i in range(holes + 1)]
+    parts = (SOURCE[: edges[0]], *(SOURCE[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    limits = Limits(holes, 20, seed % 2 == 0, canvas_drafts=drafts[0], copy_drafts=drafts[1])
+    tokens, _, expected, _ = checked_and_greedy(random_engine, parts, limits, b"")
+    assert tokens == expected
+
+
+def test_the_bundled_model_is_greedy_too_and_needs_fewer_passes(bundled: Engine) -> None:
+    total = reference = 0
+    for start in range(600, 6600, 500):
+        end = SOURCE.index("\n", start)
+        prefix, owed = SOURCE[:start], ""
+        limits = Limits(1, 24, True, allow_empty=False)
+        tokens, passes, expected, one_by_one = checked_and_greedy(bundled, (prefix, SOURCE[end:]), limits, owed.encode())
+        assert tokens == expected
+        total, reference = total + passes, reference + one_by_one
+    assert total < 0.85 * reference
+
+
+def test_healing_writes_the_partial_word_again(bundled: Engine) -> None:
+    limits = Limits(1, 12, True)
+    tokens, _, expected, _ = checked_and_greedy(bundled, ("import os\n\n\ndef f():\n   ", "\n"), limits, b" retu")
+    assert tokens == expected
+    assert bundled.model.tokenizer.decode_bytes(tokens).startswith(b" retu")
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 100.0])
+def test_unchecked_fills_every_slot_with_at_least_one_commit_a_step(random_engine: Engine, gamma: float) -> None:
+    network, tokenizer = random_engine.model.network, random_engine.model.tokenizer
+    visible = encode_visible(tokenizer, ("a = ", "\nb = ", "\n"))
+    session = Session(network)
+    seen: list[list[list[int]]] = []
+    with torch.inference_mode():
+        session.encode(network, visible, lambda: None)
+        rows = Continuation(network, session.cache, len(visible))
+        filled = fill_unchecked(rows, tokenizer, 2, 20, gamma, lambda: True, seen.append, shortest=2)
+    assert all(hole.complete and len(hole.tokens) >= 2 for hole in filled)
+    open_slots = [sum(canvas.count(tokenizer.mask) for canvas in step) for step in seen]
+    assert open_slots == sorted(set(open_slots), reverse=True)
+    assert open_slots[-1] == 0
+    if gamma == 100.0:
+        assert rows.passes == 1
+
+
+def test_a_deadline_shortens_the_answer_and_never_cuts_a_line(bundled: Engine) -> None:
+    parts = (SOURCE[:3000], SOURCE[3600:])
+    whole = bundled.infill(InfillRequest(parts, max_tokens=60)).candidates
+    for deadline in (1, 30, 100):
+        answer = bundled.infill(InfillRequest(parts, max_tokens=60, deadline_ms=deadline))
+        for candidate in answer.candidates:
+            assert whole[0].text.startswith(candidate.text)
+            assert candidate.text == whole[0].text or candidate.text.endswith("\n")
+        assert answer.candidates or answer.reason
+
+
+def test_candidates_are_distinct_and_the_greedy_one_is_first(bundled: Engine) -> None:
+    parts = (SOURCE[:3000] + "    for ", "\n" + SOURCE[3600:])
+    one = bundled.infill(InfillRequest(parts, single_line=True))
+    four = bundled.infill(InfillRequest(parts, single_line=True, candidates=4))
+    texts = [candidate.text for candidate in four.candidates]
+    assert texts[0] == one.candidates[0].text
+    assert len(set(texts)) == len(texts) > 1
