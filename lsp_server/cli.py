@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 evaluations = typer.Typer(no_args_is_help=True, help="Measure the quality of a model.")
 app.add_typer(evaluations, name="eval")
+benchmarks = typer.Typer(no_args_is_help=True, help="Measure the speed on this machine.")
+app.add_typer(benchmarks, name="bench")
 
 CACHE = Path.home() / ".cache" / "quickfill"
 ModelOption = Annotated[str | None, typer.Option("--model", help="Folder of a model; the bundled one if left out.")]
@@ -286,6 +288,7 @@ def train(
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to train on.")] = 28_000_000,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of one CPU thread each that share the work.")] = 1,
     width: Annotated[int, typer.Option(min=64, help="Width of the network; heads are 64 wide.")] = 256,
     layers: Annotated[int, typer.Option(min=1)] = 8,
     decontaminate: Annotated[
@@ -302,7 +305,7 @@ def train(
         raise UserError(f"training needs more packages ({error.name}): pip install 'quickfill[training]'") from None
     if width % 64:
         raise UserError(f"--width must be a multiple of 64, got {width}")
-    recipe = Recipe(corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name)
+    recipe = Recipe(corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name, workers)
     try:
         follow(recipe, decontaminate or [], corpus_only)
     except (ValueError, OSError) as error:
@@ -338,6 +341,18 @@ def lines(
     from model.evaluation import lines as benchmark
 
     _report(lambda: benchmark.evaluate(_engine(model), data, limit, not unchecked), as_json)
+
+
+@benchmarks.command()
+def latency(
+    keys: Annotated[int, typer.Option("--keys", min=1, help="How many keys are typed.")] = 300,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds from a key to the answer of the language server, and seconds from its start to the first answer."""
+    from lsp_server.bench import measure_latency
+
+    _report(lambda: measure_latency(model, keys), as_json)
 
 
 def _report(measure: Callable[[], dict[str, object]], as_json: bool) -> None:

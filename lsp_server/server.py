@@ -127,7 +127,8 @@ def create_server(model: Path | str | None = None) -> Quickfill:
         if document.language_id not in (None, "", *LANGUAGES):
             return _nothing(server, f"the model knows {' and '.join(LANGUAGES)}, not {document.language_id}")
         selected = params.context.selected_completion_info
-        at = selected.range if selected else types.Range(params.position, params.position)
+        here = clamped(document, params.position)
+        at = selected.range if selected else types.Range(here, here)
         start, end = offset_at(document, at.start), offset_at(document, at.end)
         if selected is None:
             typed, text = "", document.source
@@ -158,6 +159,20 @@ def create_server(model: Path | str | None = None) -> Quickfill:
 def _nothing(server: Quickfill, reason: str) -> types.InlineCompletionList:
     server.reason = reason
     return types.InlineCompletionList([])
+
+
+def clamped(document: TextDocument, position: types.Position) -> types.Position:
+    """The position, or where the line or the text ends if it lies behind that."""
+    lines = document.lines
+    if position.line < len(lines):
+        return types.Position(position.line, min(position.character, _units(document, lines[position.line])))
+    if not lines or lines[-1].endswith(("\n", "\r")):
+        return types.Position(len(lines), 0)
+    return types.Position(len(lines) - 1, _units(document, lines[-1]))
+
+
+def _units(document: TextDocument, line: str) -> int:
+    return document.position_codec.client_num_units(line.rstrip("\r\n"))
 
 
 def offset_at(document: TextDocument, position: types.Position) -> int:

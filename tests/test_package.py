@@ -18,7 +18,10 @@ def test_the_wheel_holds_the_model_and_fills_outside_the_checkout(tmp_path: Path
     file = tmp_path / "a.py"
     file.write_text("import os\n\n\ndef f(path):\n    return os.path.\n")
     # -P keeps the working folder off the path, so nothing of the checkout can be found by accident.
-    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import model; print(model.__file__, file=sys.stderr); from lsp_server.cli import main; main()"
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import model; "
+        "print(model.__file__, file=sys.stderr); from lsp_server.cli import main; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, "fill", f"{file}:5:20", "--json"],
         cwd=tmp_path,

@@ -26,6 +26,8 @@ class NetworkConfig:
         return self.width // self.heads
 
 
+FUSED_ROWS = 64  # up to here the fused attention kernel is the faster one on a CPU (10 times for one row)
+
 # Keys and values of one layer, (batch, heads, capacity, head width) each; keys are already rotated.
 LayerCache = tuple[Tensor, Tensor]
 
@@ -99,9 +101,9 @@ class Block(nn.Module):
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    if q.is_cuda:
+    if q.is_cuda or (q.shape[2] <= FUSED_ROWS and not torch.is_grad_enabled()):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-    # On a CPU two matrix products and a float32 softmax are 2-3 times faster than the fused bfloat16 kernel.
+    # On a CPU, for many rows, two matrix products and a float32 softmax are 2-3 times faster than the fused bfloat16 kernel.
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
     weights = torch.softmax(
         scores + bias.to(scores.dtype), -1, dtype=torch.float64 if q.dtype == torch.float64 else torch.float32

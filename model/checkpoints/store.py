@@ -41,7 +41,7 @@ class Card(BaseModel):
     data_manifest_sha256: str
     data_licenses: list[str]
     limits: str
-    network: dict[str, float]
+    network: dict[str, int | float]
     sha256: dict[str, str]
 
 

@@ -35,11 +35,7 @@ class Problem:
 
     @property
     def single_line(self) -> bool:
-        return "single-line" in self.task_id.lower()
-
-    @property
-    def multi_line(self) -> bool:
-        return "multi-line" in self.task_id.lower()
+        return self.task_id.lower().replace("-", "").startswith("singleline")
 
 
 def read_problems(path: Path, limit: int | None = None) -> list[Problem]:

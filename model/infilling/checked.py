@@ -104,13 +104,13 @@ class CheckedDecoder:
 
     def _forbid(self, scores: Tensor, owed: bytes, at_start: bool = False) -> None:
         """-inf for what can not stand here: marks, tokens that do not spell what is owed, an end at the start."""
-        eos = scores[self._tokenizer.eos].clone()
-        scores[self._tokenizer.ordinary :] = float("-inf")
-        scores[self._tokenizer.eos] = eos
+        eos = scores[..., self._tokenizer.eos].clone()
+        scores[..., self._tokenizer.ordinary :] = float("-inf")
+        scores[..., self._tokenizer.eos] = eos
         if at_start and not self._limits.allow_empty:
-            scores[self._tokenizer.eos] = float("-inf")
+            scores[..., self._tokenizer.eos] = float("-inf")
         if owed:
-            scores[torch.from_numpy(self._healing.forbidden(owed)).to(scores.device)] = float("-inf")
+            scores[..., torch.from_numpy(self._healing.forbidden(owed)).to(scores.device)] = float("-inf")
 
     def _write(self, chain: Chain, token: int, score: float) -> None:
         """Adds a token and says what is to be read next: it, the next hole's mark behind it, or nothing."""
@@ -176,8 +176,7 @@ class CheckedDecoder:
             for row in range(first + len(chain.pending) - 1, first + n)
         ]
         scores = torch.log_softmax(continuation.network.logits(hidden[wanted]).float(), -1)
-        for row in scores:
-            self._forbid(row, b"")
+        self._forbid(scores, b"")
         values, indices = scores.max(-1)
         best = dict(zip(wanted, zip(values.tolist(), indices.tolist(), scores, strict=True), strict=True))
         for chain, (first, _), canvas in zip(chains, spans, canvases, strict=True):

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -17,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
+import torch.multiprocessing
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -48,6 +52,7 @@ class Run:
     tokens_at_once: int = 2048
     device: str = "cpu"
     compile: bool = True
+    workers: int = 1  # processes of one CPU thread that share each step; the result does not depend on their number
     seed: int = 0
     evaluate_every: int = 200  # steps
     save_every: int = 50  # steps
@@ -82,8 +87,38 @@ def learning_rate(progress: float, step: int) -> float:
 def train(run: Run) -> Path:
     """Trains from the last checkpoint in the run's folder, or from nothing. Returns the path of the final checkpoint.
 
-    SIGINT and SIGTERM save and stop; after a hard kill at most `save_every` steps are done again.
+    SIGINT and SIGTERM save and stop; after a hard kill at most `save_every` steps are done again. What the decay starts
+    from stays as `plateau.pt`: a longer run can go on from there.
     """
+    if run.workers == 1:
+        return _train(run, 0)
+    prepare(run.corpus)
+    with tempfile.TemporaryDirectory() as folder:
+        context = torch.multiprocessing.spawn(_worker, (run, f"file://{folder}/meeting"), run.workers, join=False)
+        children = context.processes
+
+        def forward(number: int, _: object) -> None:
+            for child in children:
+                if child.pid and child.is_alive():
+                    os.kill(child.pid, number)
+
+        previous = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
+        while not context.join():
+            pass
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return run.folder / "checkpoint.pt"
+
+
+def _worker(rank: int, run: Run, meeting: str) -> None:
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=run.workers)
+    _train(run, rank)
+    dist.destroy_process_group()
+
+
+def _train(run: Run, rank: int) -> Path:
     _keep_freed_memory()
     torch.manual_seed(run.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -129,15 +164,22 @@ def train(run: Run) -> Path:
         TextColumn("{task.percentage:.1f}%"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=not sys.stdout.isatty()) as bar, (run.folder / "log.jsonl").open("a") as log:
+    shown = rank == 0 and sys.stdout.isatty()
+    stop = False
+    with Progress(*columns, disable=not shown) as bar, (run.folder / "log.jsonl").open("a") as log:
         task = bar.add_task("training", total=run.tokens, completed=done)
         began, at_start, recent = time.perf_counter(), done, 0.0
-        while done < run.tokens and not stopping:
+        while done < run.tokens and not stop:
             progress = done / run.tokens
             windows = packed.long if progress >= LONG_FROM else packed.short
-            loss = _step(run, network, objective, windows, tokenizer, step, progress >= DRAFTS_FROM, device)
-            gradients = [p for p in network.parameters() if p.grad is not None]
-            torch.nn.utils.clip_grad_norm_(gradients, 1.0)
+            if rank == 0 and progress >= DECAY_FROM > (done - run.tokens_per_step) / run.tokens:
+                save()
+                shutil.copy(checkpoint, run.folder / "plateau.pt")
+            loss = _step(run, rank, network, objective, windows, tokenizer, step, progress >= DRAFTS_FROM, device)
+            updated = [p for p in network.parameters() if p.grad is not None]
+            *loss, asked_to_stop = _sum_over_workers(run, updated, [*loss, float(bool(stopping))])
+            stop = asked_to_stop > 0
+            torch.nn.utils.clip_grad_norm_(updated, 1.0)
             for optimizer, rate in zip(optimizers, rates, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * learning_rate(progress, step)
@@ -147,26 +189,44 @@ def train(run: Run) -> Path:
             done += run.tokens_per_step
             recent = loss[0] if not recent else 0.95 * recent + 0.05 * loss[0]
             speed = (done - at_start) / (time.perf_counter() - began)
+            if rank:
+                continue
             line = f"step {step}  loss {recent:.3f}  drafts {loss[1]:.2f}  {speed:,.0f} tok/s"
             bar.update(task, completed=done, description=line)
-            if step % 20 == 0 and not sys.stdout.isatty():
+            if step % 20 == 0 and not shown:
                 print(f"{line}  {(run.tokens - done) / speed / 60:.0f} min left", flush=True)
             if step % run.evaluate_every == 0 or done >= run.tokens:
                 result = evaluate(network, packed.heldout, tokenizer, device)
                 log.write(json.dumps({"step": step, "tokens": done, "train": recent, **result}) + "\n")
                 log.flush()
                 report = f"held out at step {step}: {result}"
-                bar.console.print(report) if sys.stdout.isatty() else print(report, flush=True)
+                bar.console.print(report) if shown else print(report, flush=True)
             if step % run.save_every == 0:
                 save()
-        save()
+        if rank == 0:
+            save()
     for number, handler in previous.items():
         signal.signal(number, handler)
     return checkpoint
 
 
+def _sum_over_workers(run: Run, updated: list[Tensor], numbers: list[float]) -> list[float]:
+    """Replaces each worker's gradients by their sum, and returns the sums of the numbers."""
+    if run.workers == 1:
+        return numbers
+    gradients = [p.grad for p in updated if p.grad is not None]
+    buffer = torch.cat([*(gradient.flatten() for gradient in gradients), torch.tensor(numbers)])
+    dist.all_reduce(buffer)
+    at = 0
+    for gradient in gradients:
+        gradient.copy_(buffer[at : at + gradient.numel()].view_as(gradient))
+        at += gradient.numel()
+    return [float(value) for value in buffer[at:]]
+
+
 def _step(
     run: Run,
+    rank: int,
     network: Network,
     objective: Callable[[Network, Batch, Tensor], tuple[Losses, Tensor, Tensor]],
     windows: Windows,
@@ -175,13 +235,16 @@ def _step(
     canvases: bool,
     device: torch.device,
 ) -> tuple[float, float]:
-    """Adds up the gradients of one step; which windows it sees depends on its number alone, so a resumed run sees the same."""
+    """Adds up this worker's part of the gradients of one step.
+
+    The windows of a step depend on its number alone, so a resumed run, or one with more workers, sees the same.
+    """
     length = windows.tokens.shape[1]
     per_step, at_once = run.tokens_per_step // length, max(1, run.tokens_at_once // length)
-    rng = np.random.default_rng([run.seed, step])
     first = step * per_step
     next_token = canvas = 0.0
-    for start in range(first, first + per_step, at_once):
+    for start in range(first + rank * at_once, first + per_step, at_once * run.workers):
+        rng = np.random.default_rng([run.seed, start])
         rows = np.arange(start, min(start + at_once, first + per_step)) % len(windows.tokens)
         batch = make_batch(windows, rows, tokenizer, rng, canvases).to(device)
         found, _, _ = objective(network, batch, attention_bias(batch, torch.bfloat16))

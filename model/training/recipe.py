@@ -32,6 +32,7 @@ class Recipe:
     width: int
     layers: int
     name: str
+    workers: int = 1
 
 
 def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> None:
@@ -46,7 +47,7 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
     if corpus_only:
         return
     network = NetworkConfig(width=recipe.width, layers=recipe.layers, heads=recipe.width // 64)
-    checkpoint = train(Run(recipe.corpus, recipe.run, recipe.tokens, network, device=recipe.device))
+    checkpoint = train(Run(recipe.corpus, recipe.run, recipe.tokens, network, device=recipe.device, workers=recipe.workers))
     export(checkpoint, recipe.corpus, recipe.model, recipe.name)
 
 

@@ -53,7 +53,7 @@ async def ask(
         )
     )
     assert isinstance(found, types.InlineCompletionList)
-    return found.items
+    return list(found.items)
 
 
 async def test_completion_is_announced_and_stands_at_the_cursor(client: LanguageClient) -> None:
@@ -75,7 +75,9 @@ async def test_edits_arrive_in_the_clients_units(client: LanguageClient) -> None
     open_document(client, f"{LINE}\n")
     start, end = types.Position(0, client.units), types.Position(0, client.units)
     change = types.TextDocumentContentChangePartial(types.Range(start, end), "1)\nresult = val")
-    client.text_document_did_change(types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(URI, 2), [change]))
+    client.text_document_did_change(
+        types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=URI, version=2), [change])
+    )
     items = await ask(client, 1, len("result = val"))
     assert items
     assert items[0].insert_text.startswith("ue")
@@ -99,8 +101,8 @@ async def test_other_languages_and_unknown_documents_get_an_empty_list_and_a_rea
 
 async def test_positions_behind_the_end_are_clamped(client: LanguageClient) -> None:
     open_document(client, "x = 1")
-    assert isinstance(await ask(client, 99, 99), list)
-    assert isinstance(await ask(client, 0, 99), list)
+    for item in [*await ask(client, 99, 99), *await ask(client, 0, 99)]:
+        assert item.range == types.Range(types.Position(0, 5), types.Position(0, 5))
 
 
 async def test_a_newer_request_stops_the_older_one(client: LanguageClient) -> None:
@@ -133,7 +135,8 @@ async def test_careless_clients_are_answered(client: LanguageClient, context: di
         params["context"] = context
     found = await asyncio.wait_for(client.protocol.send_request_async("textDocument/inlineCompletion", params), 30)
     items = found["items"] if isinstance(found, dict) else found.items
-    assert isinstance(items, list)
+    assert not isinstance(items, str)
+    assert len(items) <= 3
 
 
 async def test_bad_settings_are_ignored_one_by_one(client: LanguageClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from itertools import pairwise
 
 import pytest
 import torch
@@ -41,7 +42,7 @@ def checked_and_greedy(
 @pytest.mark.parametrize("drafts", [(True, True), (True, False), (False, True)], ids=["both", "canvas", "copies"])
 def test_checked_is_greedy_token_for_token(random_engine: Engine, seed: int, holes: int, drafts: tuple[bool, bool]) -> None:
     edges = [500 + 313 * seed + 200 * i for i in range(holes + 1)]
-    parts = (SOURCE[: edges[0]], *(SOURCE[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    parts = (SOURCE[: edges[0]], *(SOURCE[a:b] for a, b in pairwise(edges)))
     limits = Limits(holes, 20, seed % 2 == 0, canvas_drafts=drafts[0], copy_drafts=drafts[1])
     tokens, _, expected, _ = checked_and_greedy(random_engine, parts, limits, b"")
     assert tokens == expected

@@ -64,7 +64,10 @@ def test_equal_and_nearly_equal_files_are_kept_once() -> None:
 
 
 def test_files_that_hold_a_benchmark_are_left_out(tmp_path: Path) -> None:
-    solution = "def close(numbers, threshold):\n    for a in numbers:\n        for b in numbers:\n            if abs(a - b) < threshold and a is not b:\n                return True\n"
+    solution = (
+        "def close(numbers, threshold):\n    for a in numbers:\n        for b in numbers:\n"
+        "            if abs(a - b) < threshold and a is not b:\n                return True\n"
+    )
     file = tmp_path / "bench.jsonl"
     file.write_text(json.dumps({"task_id": "1", "solution": solution}) + "\n")
     benchmark = benchmark_fingerprints([file])

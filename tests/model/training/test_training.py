@@ -76,6 +76,17 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(corpus: Path, tmp_path: Path,
         torch.testing.assert_close(resumed["network"][name], weight, rtol=0, atol=1e-6)
 
 
+def test_two_workers_make_the_model_that_one_makes(corpus: Path, tmp_path: Path) -> None:
+    one = replace(run_of(corpus, tmp_path / "one", 2048 * 4), tokens_at_once=512)
+    two = replace(one, folder=tmp_path / "two", workers=2)
+    expected, found = (torch.load(train(run), weights_only=True) for run in (one, two))
+    assert found["tokens"] == expected["tokens"]
+    for name, weight in expected["network"].items():
+        if "down" in name or "out" in name:  # these start at zero: what they hold is what was learned
+            difference = (found["network"][name] - weight).norm() / weight.norm()
+            assert 0 <= float(difference) < 0.1
+
+
 def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corpus: Path, tokenizer: Tokenizer) -> None:
     windows = pack_documents(read_documents(corpus / "train.jsonl")[:5], corpus / "tokenizer.json", 512)
     network = random_network(torch.float64)

@@ -1,0 +1,75 @@
+"""How long a person waits: a client of its own types in a file and asks a freshly started server after each key.
+
+Knows the protocol from the client's side. Knows nothing of what happens in the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+from lsprotocol import types
+from pygls.lsp.client import LanguageClient
+
+URI = "file:///bench/typed.py"
+AT, LINES = 120, 16  # the lines of the file that are typed
+
+
+def measure_latency(model: str | None, keys: int) -> dict[str, object]:
+    """Seconds from the start of the server to its first answer, and milliseconds from a key to its answer.
+
+    The file is `textwrap.py` of the standard library (long enough to fill the model's context of 1,000 tokens).
+    """
+    return asyncio.run(_measure(model, keys))
+
+
+async def _measure(model: str | None, keys: int) -> dict[str, object]:
+    lines = Path(textwrap.__file__).read_text("utf-8").splitlines(keepends=True)
+    typed = "".join(lines[AT : AT + LINES])[:keys]
+    client = LanguageClient("quickfill-bench", "1")
+    began = time.perf_counter()
+    command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
+    await client.start_io(sys.executable, *command)
+    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities()))
+    client.initialized(types.InitializedParams())
+    text = "".join(lines[:AT] + lines[AT + LINES :])
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, text)))
+    # The deadline counts from the moment the model is loaded, so that the first request has an answer, too.
+    shown = await _ask(client, types.Position(AT, 0))
+    start = time.perf_counter() - began
+    position = types.Position(AT, 0)
+    waits: list[float] = []
+    answered = 0
+    for version, key in enumerate(typed, 2):
+        change = types.TextDocumentContentChangePartial(types.Range(position, position), key)
+        client.text_document_did_change(
+            types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=URI, version=version), [change])
+        )
+        newline = key == "\n"
+        position = types.Position(position.line + newline, 0 if newline else position.character + 1)
+        asked = time.perf_counter()
+        shown = await _ask(client, position)
+        waits.append((time.perf_counter() - asked) * 1000)
+        answered += bool(shown)
+    await client.shutdown_async(None)
+    client.exit(None)
+    await client.stop()
+    return {
+        "benchmark": "latency",
+        "n": len(waits),
+        "start_to_first_answer_s": round(start, 2),
+        "latency_ms": {f"p{q}": round(float(np.percentile(waits, q)), 1) for q in (50, 95)},
+        "answered": round(answered / max(1, len(waits)), 3),
+    }
+
+
+async def _ask(client: LanguageClient, position: types.Position) -> bool:
+    params = types.InlineCompletionParams(
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic), types.TextDocumentIdentifier(URI), position
+    )
+    found = await client.text_document_inline_completion_async(params)
+    return isinstance(found, types.InlineCompletionList) and bool(found.items)
