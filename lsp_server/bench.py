@@ -57,7 +57,7 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
         answered += bool(shown)
     await client.shutdown_async(None)
     client.exit(None)
-    await client.stop()
+    await client.stop()  # type: ignore[no-untyped-call]
     return {
         "benchmark": "latency",
         "n": len(waits),

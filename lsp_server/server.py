@@ -172,7 +172,8 @@ def clamped(document: TextDocument, position: types.Position) -> types.Position:
 
 
 def _units(document: TextDocument, line: str) -> int:
-    return document.position_codec.client_num_units(line.rstrip("\r\n"))
+    units: int = document.position_codec.client_num_units(line.rstrip("\r\n"))
+    return units
 
 
 def offset_at(document: TextDocument, position: types.Position) -> int:

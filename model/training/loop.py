@@ -175,9 +175,9 @@ def _train(run: Run, rank: int) -> Path:
             if rank == 0 and progress >= DECAY_FROM > (done - run.tokens_per_step) / run.tokens:
                 save()
                 shutil.copy(checkpoint, run.folder / "plateau.pt")
-            loss = _step(run, rank, network, objective, windows, tokenizer, step, progress >= DRAFTS_FROM, device)
+            own = _step(run, rank, network, objective, windows, tokenizer, step, progress >= DRAFTS_FROM, device)
             updated = [p for p in network.parameters() if p.grad is not None]
-            *loss, asked_to_stop = _sum_over_workers(run, updated, [*loss, float(bool(stopping))])
+            next_token, canvas, asked_to_stop = _sum_over_workers(run, updated, [*own, float(bool(stopping))])
             stop = asked_to_stop > 0
             torch.nn.utils.clip_grad_norm_(updated, 1.0)
             for optimizer, rate in zip(optimizers, rates, strict=True):
@@ -187,11 +187,11 @@ def _train(run: Run, rank: int) -> Path:
                 optimizer.zero_grad(set_to_none=True)
             step += 1
             done += run.tokens_per_step
-            recent = loss[0] if not recent else 0.95 * recent + 0.05 * loss[0]
+            recent = next_token if not recent else 0.95 * recent + 0.05 * next_token
             speed = (done - at_start) / (time.perf_counter() - began)
             if rank:
                 continue
-            line = f"step {step}  loss {recent:.3f}  drafts {loss[1]:.2f}  {speed:,.0f} tok/s"
+            line = f"step {step}  loss {recent:.3f}  drafts {canvas:.2f}  {speed:,.0f} tok/s"
             bar.update(task, completed=done, description=line)
             if step % 20 == 0 and not shown:
                 print(f"{line}  {(run.tokens - done) / speed / 60:.0f} min left", flush=True)
