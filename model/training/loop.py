@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import ctypes
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.multiprocessing
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -93,9 +94,10 @@ def train(run: Run) -> Path:
     if run.workers == 1:
         return _train(run, 0)
     prepare(run.corpus)
+    context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        context = torch.multiprocessing.spawn(_worker, (run, f"file://{folder}/meeting"), run.workers, join=False)
-        children = context.processes
+        meeting = f"file://{folder}/meeting"
+        children = [context.Process(target=_worker, args=(rank, run, meeting)) for rank in range(run.workers)]
 
         def forward(number: int, _: object) -> None:
             for child in children:
@@ -103,10 +105,20 @@ def train(run: Run) -> Path:
                     os.kill(child.pid, number)
 
         previous = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
-        while not context.join():
-            pass
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for child in children:
+            child.start()
+        try:
+            # A worker that fails leaves the others waiting for its gradients: they go with it.
+            while running := [child for child in children if child.exitcode is None]:
+                multiprocessing.connection.wait([child.sentinel for child in running])
+                if any(child.exitcode for child in children):
+                    raise RuntimeError("a training worker failed; its error stands above")
+        finally:
+            for child in children:
+                child.terminate()
+                child.join()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
     return run.folder / "checkpoint.pt"
 
 
@@ -210,7 +222,7 @@ def _train(run: Run, rank: int) -> Path:
     return checkpoint
 
 
-def _sum_over_workers(run: Run, updated: list[Tensor], numbers: list[float]) -> list[float]:
+def _sum_over_workers(run: Run, updated: Sequence[Tensor], numbers: list[float]) -> list[float]:
     """Replaces each worker's gradients by their sum, and returns the sums of the numbers."""
     if run.workers == 1:
         return numbers
