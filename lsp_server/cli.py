@@ -200,85 +200,19 @@ def lsp(
     serve(model, address)
 
 
-DEMO_ONE = '''import csv
-
-
-def read_rows(path):
-    """Return the rows of a CSV file as dictionaries."""
-    with open(path, newline="") as file:
-        return ⟨⟩
-
-
-def write_rows(path, rows, fields):
-    """Write dictionaries to a CSV file."""
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, fields)
-        writer.writeheader()
-        writer.writerows(rows)
-'''
-DEMO_SEVERAL = '''class Stack:
-    """A list that is only touched at one end."""
-
-    def __init__(self):
-        self.items = ⟨⟩
-
-    def push(self, item):
-        self.items.⟨⟩
-
-    def pop(self):
-        return self.items.⟨⟩
-
-    def __len__(self):
-        return len(⟨⟩)
-'''
-
-
 @app.command()
 def demo(model: ModelOption = None) -> None:
-    """Watch the model fill holes of a small program: one hole, then several jointly."""
+    """Watch the model fill holes of small programs: one hole, then several jointly."""
     from rich.console import Console
-    from rich.text import Text
 
-    from model.infilling.request import InfillRequest
+    from lsp_server.demo import play
 
     console = Console(highlight=False)
     began = time.perf_counter()
     engine = _engine(model)
     console.print(f"[bold]{engine.model.card.name}[/bold]: {engine.model.card.description}")
-    console.print(f"loaded in {time.perf_counter() - began:.1f} s\n")
-
-    def program(source: str, texts: list[str]) -> Text:
-        shown = Text()
-        for number, part in enumerate(source.split("⟨⟩")):
-            shown.append(part)
-            if number < len(texts):
-                shown.append(texts[number], "bold green")
-        return shown
-
-    tokenizer = engine.model.tokenizer
-    console.print("[bold]One hole[/bold]: drafted in parallel, checked by the same model")
-    engine.warm_up()
-    answer = engine.infill(InfillRequest(tuple(DEMO_ONE.split("⟨⟩")), single_line=True, allow_empty=False))
-    texts = list(answer.candidates[0].texts) if answer.candidates else []
-    console.print(program(DEMO_ONE, texts))
-    tokens = len(tokenizer.encode(texts[0])) + 1 if texts else 0
-    console.print(f"{tokens} tokens in {answer.forward_passes} forward passes, {answer.timings_ms['total']:.0f} ms\n")
-
-    console.print("[bold]Several holes, jointly[/bold]: pure diffusion, one line for each step")
-
-    def show(canvases: list[list[int]]) -> None:
-        drawn = ["".join("░" if token == tokenizer.mask else tokenizer.decode([token]) for token in slots) for slots in canvases]
-        console.print("  " + "   |   ".join(line.replace("\n", "⏎") for line in drawn), markup=False)
-
-    parts = tuple(DEMO_SEVERAL.split("⟨⟩"))
-    answer = engine.infill(InfillRequest(parts, checked=False, single_line=True, allow_empty=False, gamma=0.1), watch=show)
-    console.print(program(DEMO_SEVERAL, list(answer.candidates[0].texts) if answer.candidates else []))
-    console.print(f"{answer.steps} steps, {answer.timings_ms['total']:.0f} ms\n")
-
-    console.print("[bold]The same holes, checked[/bold]: slower, more careful")
-    answer = engine.infill(InfillRequest(parts, single_line=True, allow_empty=False))
-    console.print(program(DEMO_SEVERAL, list(answer.candidates[0].texts) if answer.candidates else []))
-    console.print(f"{answer.forward_passes} forward passes, {answer.timings_ms['total']:.0f} ms")
+    console.print(f"loaded in {time.perf_counter() - began:.1f} s\n", style="dim")
+    play(engine, console)
 
 
 @app.command()
@@ -291,6 +225,9 @@ def train(
     workers: Annotated[int, typer.Option(min=1, help="Processes of one CPU thread each that share the work.")] = 1,
     width: Annotated[int, typer.Option(min=64, help="Width of the network; heads are 64 wide.")] = 256,
     layers: Annotated[int, typer.Option(min=1)] = 8,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Folder of a model to go on from, with its shape and vocabulary.")
+    ] = None,
     decontaminate: Annotated[
         list[Path] | None, typer.Option(help="Benchmark files (.jsonl, .jsonl.gz) whose text must not be trained on.")
     ] = None,
@@ -298,14 +235,14 @@ def train(
     corpus_only: Annotated[bool, typer.Option("--corpus-only", help="Stop when corpus and vocabulary are there.")] = False,
     name: Annotated[str, typer.Option(help="What the model calls itself.")] = "quickfill-8m",
 ) -> None:
-    """Train a model from nothing: corpus, vocabulary, network, export. Needs the `training` extra."""
+    """Train a model, from nothing or from another: corpus, vocabulary, network, export. Needs the `training` extra."""
     try:
         from model.training.recipe import Recipe, follow
     except ImportError as error:
         raise UserError(f"training needs more packages ({error.name}): pip install 'quickfill[training]'") from None
     if width % 64:
         raise UserError(f"--width must be a multiple of 64, got {width}")
-    recipe = Recipe(corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name, workers)
+    recipe = Recipe(corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name, workers, start)
     try:
         follow(recipe, decontaminate or [], corpus_only)
     except (ValueError, OSError) as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
@@ -41,7 +41,7 @@ class Card(BaseModel):
     data_manifest_sha256: str
     data_licenses: list[str]
     limits: str
-    network: dict[str, int | float]
+    network: NetworkConfig
     sha256: dict[str, str]
 
 
@@ -65,16 +65,8 @@ def load_model(where: Path | str | None = None, dtype: torch.dtype = torch.float
             raise CheckpointError(f"the model is incomplete: {path} is missing")
         if _sha256(path) != expected:
             raise CheckpointError(f"the model is damaged: the checksum of {path} does not match {folder / _CONFIG}")
-    values = card.network
-    config = NetworkConfig(
-        int(values["vocabulary"]),
-        int(values["width"]),
-        int(values["layers"]),
-        int(values["heads"]),
-        values["rope_base"],
-    )
     with torch.device("meta"):
-        network = Network(config)
+        network = Network(card.network)
     weights = safetensors.torch.load_file(folder / _WEIGHTS)
     try:
         network.load_state_dict({name: weight.to(dtype) for name, weight in weights.items()}, assign=True)
@@ -103,7 +95,7 @@ def save_model(folder: Path, network: Network, tokenizer: Tokenizer, about: Mapp
     tokenizer.save(folder / _TOKENIZER)
     found = {
         "parameters": parameters(network),
-        "network": asdict(network.config),
+        "network": network.config,
         "sha256": {name: _sha256(folder / name) for name in (_WEIGHTS, _TOKENIZER)},
     }
     card = Card.model_validate({**about, **found})

@@ -15,7 +15,7 @@ import torch
 
 from model.checkpoints.store import Model, load_model
 from model.engine.session import Session
-from model.infilling.checked import Chain, CheckedDecoder, Limits
+from model.infilling.checked import Chain, CheckedDecoder, Limits, Watch
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation
 from model.infilling.request import Cancelled, Candidate, Infilling, InfillRequest
@@ -23,8 +23,6 @@ from model.infilling.unchecked import Filled, fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
 SESSIONS = 16  # open files whose cache is kept; the one not used for longest goes first
-
-Watch = Callable[[list[list[int]]], None]
 
 
 class Engine:
@@ -92,7 +90,7 @@ class Engine:
         if request.checked:
             limits = Limits(holes, request.max_tokens, request.single_line, request.stop_after_line, request.allow_empty)
             decoder = CheckedDecoder(tokenizer, self._healing, limits)
-            chains = decoder.run(continuation, visible, hidden, owed.encode(), request.candidates, keep_going)
+            chains = decoder.run(continuation, visible, hidden, owed.encode(), request.candidates, keep_going, watch)
             found = [self._candidate(chain, holes, owed, request) for chain in chains]
         else:
             filled = fill_unchecked(
@@ -144,16 +142,9 @@ class Engine:
 
     def _candidate(self, chain: Chain, holes: int, owed: str, request: InfillRequest) -> Candidate:
         texts: list[str] = []
-        tokens: list[int] = []
-        for token in chain.tokens:
-            if token == self.model.tokenizer.eos:
-                texts.append(self._text(tokens, chain.ended[len(texts)], request, owed if not texts else ""))
-                tokens = []
-            else:
-                tokens.append(token)
-        if len(texts) < holes:
-            texts.append(self._text(tokens, False, request, owed if not texts else ""))
-        texts += [""] * (holes - len(texts))
+        for number, tokens in enumerate(chain.by_hole(self.model.tokenizer.eos, holes)):
+            complete = number < len(chain.ended) and chain.ended[number]
+            texts.append(self._text(tokens, complete, request, owed if number == 0 else ""))
         return Candidate(tuple(texts), sum(chain.scores) / max(1, len(chain.scores)))
 
     def _filled_candidate(self, filled: Sequence[Filled], request: InfillRequest) -> Candidate:

@@ -18,6 +18,8 @@ from model.infilling.passes import Continuation, Row
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
+Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as they stand after a pass
+
 SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is nearly never right at this model's size
 
 
@@ -57,6 +59,16 @@ class Chain:
     def done(self) -> bool:
         return not self.pending
 
+    def by_hole(self, eos: int, holes: int) -> list[list[int]]:
+        """The tokens of each hole, without `<eos>`; nothing yet for those not reached."""
+        found: list[list[int]] = [[]]
+        for token in self.tokens:
+            if token == eos:
+                found.append([])
+            else:
+                found[-1].append(token)
+        return [*found, *([[]] * (holes - len(found)))][:holes]
+
 
 class CheckedDecoder:
     def __init__(self, tokenizer: Tokenizer, healing: Healing, limits: Limits) -> None:
@@ -70,10 +82,12 @@ class CheckedDecoder:
         owed: bytes,
         candidates: int,
         keep_going: Callable[[], bool],
+        watch: Watch | None = None,
     ) -> list[Chain]:
         """Chains for the `candidates` likeliest first tokens, the greedy one first.
 
-        `opener` is the hidden state of the last visible row. `keep_going` is asked before each pass.
+        `opener` is the hidden state of the last visible row. `keep_going` is asked before each pass. `watch` is shown what
+        the greedy chain has written in each hole, after each pass.
         """
         copies = Copies(visible, self._tokenizer.ordinary, self._tokenizer.eos)
         chains = self._first_tokens(continuation, opener, owed, candidates)
@@ -81,11 +95,15 @@ class CheckedDecoder:
             if self._limits.copy_drafts and chain.pending:
                 chain.draft = copies.draft(self._written(chain))[0]
         while any(not chain.done for chain in chains):
+            if watch is not None:
+                watch(chains[0].by_hole(self._tokenizer.eos, self._limits.holes))
             if not keep_going():
                 for chain in chains:
                     chain.cut = not chain.done
                 break
             self._step(continuation, copies, [chain for chain in chains if not chain.done])
+        if watch is not None and chains:
+            watch(chains[0].by_hole(self._tokenizer.eos, self._limits.holes))
         return chains
 
     def _first_tokens(self, continuation: Continuation, opener: Tensor, owed: bytes, candidates: int) -> list[Chain]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.infilling.checked import Watch
 from model.infilling.passes import Continuation, Row
 from model.tokenization.tokenizer import Tokenizer
 
@@ -41,7 +42,7 @@ def fill_unchecked(
     max_tokens: int,
     gamma: float,
     keep_going: Callable[[], bool],
-    watch: Callable[[list[list[int]]], None] | None = None,
+    watch: Watch | None = None,
     shortest: int = 0,
 ) -> list[Filled]:
     """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step."""

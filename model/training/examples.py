@@ -21,7 +21,8 @@ from model.training.documents import Document
 
 MOST_MIDDLE = 160  # tokens of all holes of an example
 BEFORE, AFTER = 12_000, 6_000  # characters around the hole that are looked at; the same as a server's window
-CHARACTERS_PER_EXAMPLE = 1_800  # how much of a document one example uses up
+CHARACTERS_PER_EXAMPLE = 700  # how much of a document one example uses up; a third of the draws fall on empty places
+MOST_EXAMPLES = 40  # of one document
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length:
         for document in documents:
             other = siblings.get(document.package)
             siblings[document.package] = document
-            for _ in range(min(16, 1 + len(document.text) // CHARACTERS_PER_EXAMPLE)):
+            for _ in range(min(MOST_EXAMPLES, 1 + len(document.text) // CHARACTERS_PER_EXAMPLE)):
                 example = sample_example(document, rng, other if rng.random() < 0.1 else None)
                 encoded = example and encode_example(tokenizer, example, budgets[int(rng.integers(len(budgets)))])
                 if encoded:
@@ -179,7 +180,7 @@ def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length:
 
 
 def pack_documents(documents: Sequence[Document], tokenizer_path: Path, length: int) -> Windows:
-    """Windows of `length` tokens with about one example for each 1,800 characters of the documents."""
+    """Windows of `length` tokens with about one example for each `CHARACTERS_PER_EXAMPLE` of the documents."""
     shards = [(number, list(documents[at : at + 500])) for number, at in enumerate(range(0, len(documents), 500))]
     with ProcessPoolExecutor() as pool:
         work = pool.map(partial(_pack_shard, tokenizer_path=tokenizer_path, length=length), shards)

@@ -29,7 +29,7 @@ def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
         "description": f"Draft-and-check code diffusion model, {size}M parameters, trained from scratch by this project.",
         "license": "MIT",
         "languages": ["python"],
-        "trained_tokens": state["tokens"],
+        "trained_tokens": state["tokens_before"] + state["tokens"],
         "data_manifest_sha256": hashlib.sha256(manifest).hexdigest(),
         "data_licenses": sorted({package["license"] for package in packages if not package["heldout"]}),
         "limits": (

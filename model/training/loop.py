@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from model.architecture.network import Network, NetworkConfig
+from model.checkpoints.store import load_model
 from model.tokenization.tokenizer import Tokenizer
 from model.training.documents import read_documents
 from model.training.examples import Windows, pack_documents
@@ -48,6 +49,7 @@ class Run:
     corpus: Path  # holds train.jsonl, heldout.jsonl and tokenizer.json; packed windows are cached in it
     folder: Path  # checkpoints and log
     tokens: int
+    start: Path | None = None  # folder of a model whose weights a new run goes on from; None: random ones
     network: NetworkConfig = field(default_factory=NetworkConfig)
     tokens_per_step: int = 8192
     tokens_at_once: int = 2048
@@ -145,13 +147,17 @@ def _train(run: Run, rank: int) -> Path:
     )
     rates = [MATRIX_RATE, EMBEDDING_RATE]
     checkpoint = run.folder / "checkpoint.pt"
-    step = done = 0
+    step = done = before = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        step, done = state["step"], state["tokens"]
+        step, done, before = state["step"], state["tokens"], state["tokens_before"]
+    elif run.start:
+        model = load_model(run.start)
+        network.load_state_dict(model.network.state_dict())
+        before = model.card.trained_tokens
     objective = torch.compile(losses, dynamic=False) if run.compile else losses
     stopping: list[int] = []
     previous = {s: signal.signal(s, lambda number, _: stopping.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -164,6 +170,7 @@ def _train(run: Run, rank: int) -> Path:
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "step": step,
                 "tokens": done,
+                "tokens_before": before,  # those the weights of `start` had been trained on
                 "config": asdict(run.network),
             },
             partial,
@@ -274,14 +281,14 @@ def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: t
     A hole is exact if each of its tokens and its `<eos>` is the likeliest given those before: what greedy decoding writes.
     """
     rng = np.random.default_rng(0)
-    totals: list[tuple[float, float]] = []
+    totals: list[tuple[float, float, float]] = []
     exact: list[bool] = []
     slots = np.zeros((2, 4))
     for start in range(0, HELDOUT_WINDOWS, 8):
         batch = make_batch(heldout, np.arange(start, start + 8) % len(heldout.tokens), tokenizer, rng, canvases=True)
         there = batch.to(device)
         found, right, right_slots = losses(network, there, attention_bias(there, torch.bfloat16))
-        totals.append((float(found.next_token), float(found.canvas)))
+        totals.append((float(found.next_token), float(found.hole), float(found.canvas)))
         hole = heldout.hole[np.arange(start, start + 8) % len(heldout.tokens)]
         right, right_slots = right.cpu(), right_slots.cpu()
         for row, column in np.argwhere(batch.tokens.numpy() == tokenizer.holes[0]):
@@ -297,7 +304,8 @@ def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: t
     means = np.mean(totals, 0)
     return {
         "next_token": round(float(means[0]), 4),
-        "canvas": round(float(means[1]), 4),
+        "hole": round(float(means[1]), 4),
+        "canvas": round(float(means[2]), 4),
         "exact": round(float(np.mean(exact)), 4),
         **{f"slot_{n + 1}": round(float(slots[0, n] / max(1, slots[1, n])), 4) for n in range(4)},
     }

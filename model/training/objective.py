@@ -30,6 +30,7 @@ class Batch:
     positions: Tensor
     segment: Tensor
     next_tokens: Tensor  # IGNORED where nothing is to be predicted
+    in_hole: Tensor  # bool: the next token is a hole's text or `<eos>`
     slots: Tensor  # mask or revealed token
     marks: Tensor  # the hole's mark
     anchors: Tensor  # index of the last text row a slot sees; -1 for a canvas that is not used
@@ -43,8 +44,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Losses:
-    next_token: Tensor  # mean nats of the next tokens
-    canvas: Tensor  # mean nats of the masked slots; 0 without canvases
+    """`next_token`, `hole` and `canvas` are mean nats: of all next tokens, of those in holes, of the masked slots (0 without)."""
+
+    next_token: Tensor
+    hole: Tensor
+    canvas: Tensor
 
     @property
     def total(self) -> Tensor:
@@ -68,6 +72,8 @@ def make_batch(
     # The layout says where a section or a hole begins: those marks are never to be predicted.
     marks_at = (following >= tokenizer.ordinary) & (following != tokenizer.eos)
     following[marks_at] = IGNORED
+    filling = np.zeros(tokens.shape, bool)
+    filling[:, :-1] = (hole[:, 1:] > 0) & (following[:, :-1] != IGNORED)
 
     sizes = SIZES * (length // 512) if canvases else ()
     total = sum(sizes)
@@ -118,7 +124,7 @@ def make_batch(
             groups[row, where] = group
     at_anchor = np.take_along_axis(positions, np.maximum(anchors, 0), 1) if total else anchors
     offset = np.concatenate([np.arange(size) for size in sizes]) if total else np.zeros(0, np.int64)
-    arrays = (tokens, positions, segment, following, slots, marks, anchors, at_anchor + 1 + offset, groups, targets)
+    arrays = (tokens, positions, segment, following, filling, slots, marks, anchors, at_anchor + 1 + offset, groups, targets)
     return Batch(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
 
 
@@ -184,6 +190,8 @@ def losses(network: Network, batch: Batch, bias: Tensor) -> tuple[Losses, Tensor
     chosen = torch.gather(logits, 2, targets.clamp(min=0)[:, :, None])[:, :, 0]
     each = torch.where(wanted, torch.logsumexp(logits, -1) - chosen, 0.0)
     right = wanted & (chosen >= logits.detach().amax(-1))
-    next_token = each[:, :length].sum() / wanted[:, :length].sum().clamp(min=1)
+    text, in_hole, asked = each[:, :length], batch.in_hole, wanted[:, :length]
+    next_token = text.sum() / asked.sum().clamp(min=1)
+    hole = (text * in_hole).sum() / in_hole.sum().clamp(min=1)
     canvas = each[:, length:].sum() / wanted[:, length:].sum().clamp(min=1)
-    return Losses(next_token, canvas), right[:, :length], right[:, length:]
+    return Losses(next_token, hole, canvas), right[:, :length], right[:, length:]

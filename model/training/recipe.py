@@ -5,6 +5,8 @@ Knows the order of the parts and where their results lie. Knows no details of an
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import torch
 
 from model.architecture.network import NetworkConfig
+from model.checkpoints.store import read_card
 from model.tokenization.tokenizer import learn_vocabulary
 from model.training.corpus import build
 from model.training.documents import read_documents
@@ -33,6 +36,7 @@ class Recipe:
     layers: int
     name: str
     workers: int = 1
+    start: Path | None = None  # a model to go on from: its weights, its vocabulary, its shape
 
 
 def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> None:
@@ -41,13 +45,23 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
     recipe.corpus.mkdir(parents=True, exist_ok=True)
     if not (recipe.corpus / "train.jsonl").exists():
         build(recipe.corpus, decontaminate)
-    if not (recipe.corpus / "tokenizer.json").exists():
-        learn_vocabulary(_sample(recipe.corpus)).save(recipe.corpus / "tokenizer.json")
+    vocabulary = recipe.corpus / "tokenizer.json"
+    if recipe.start:
+        card = read_card(recipe.start)
+        if not vocabulary.exists():
+            shutil.copy(recipe.start / vocabulary.name, vocabulary)
+        if hashlib.sha256(vocabulary.read_bytes()).hexdigest() != card.sha256[vocabulary.name]:
+            raise ValueError(f"{vocabulary} is not the vocabulary of the model in {recipe.start}: use another corpus folder")
+        network = card.network
+    else:
+        if not vocabulary.exists():
+            learn_vocabulary(_sample(recipe.corpus)).save(vocabulary)
+        network = NetworkConfig(width=recipe.width, layers=recipe.layers, heads=recipe.width // 64)
     prepare(recipe.corpus)
     if corpus_only:
         return
-    network = NetworkConfig(width=recipe.width, layers=recipe.layers, heads=recipe.width // 64)
-    checkpoint = train(Run(recipe.corpus, recipe.run, recipe.tokens, network, device=recipe.device, workers=recipe.workers))
+    run = Run(recipe.corpus, recipe.run, recipe.tokens, recipe.start, network, device=recipe.device, workers=recipe.workers)
+    checkpoint = train(run)
     export(checkpoint, recipe.corpus, recipe.model, recipe.name)
 
 

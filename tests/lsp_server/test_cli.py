@@ -112,21 +112,3 @@ def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert complaint in done.stderr
-
-
-def test_fill_opens_no_socket(tmp_path: Path) -> None:
-    file = tmp_path / "a.py"
-    file.write_text(CODE)
-    code = (
-        "import sys\n"
-        "def watch(event, arguments):\n"
-        "    if event in ('socket.connect', 'socket.bind', 'socket.getaddrinfo', 'socket.sendto'):\n"
-        "        sys.stderr.write('SOCKET')\n"
-        "        sys.exit(9)\n"
-        "sys.addaudithook(watch)\n"
-        "from lsp_server.cli import main\n"
-        "main()\n"
-    )
-    done = run("fill", f"{file}:5:20", code=code)
-    assert done.returncode == 0
-    assert "SOCKET" not in done.stderr

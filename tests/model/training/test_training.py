@@ -21,6 +21,7 @@ from model.training.examples import Windows, encode_example, pack_documents, sam
 from model.training.export import export
 from model.training.loop import Run, train
 from model.training.objective import attention_bias, losses, make_batch
+from model.training.recipe import Recipe, follow
 
 SOURCE = "\n\n".join(
     f"def area_{name}(width, height):\n    total = width * height\n    if total < {n}:\n        return None\n    return total\n"
@@ -42,7 +43,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_of(corpus: Path, folder: Path, tokens: int) -> Run:
     network = NetworkConfig(width=64, layers=2, heads=1)
     return Run(
-        corpus, folder, tokens, network, tokens_per_step=2048, tokens_at_once=1024, compile=False, evaluate_every=5, save_every=1
+        corpus,
+        folder,
+        tokens,
+        network=network,
+        tokens_per_step=2048,
+        tokens_at_once=1024,
+        compile=False,
+        evaluate_every=5,
+        save_every=1,
     )
 
 
@@ -53,6 +62,32 @@ def test_a_run_learns_and_its_export_loads(corpus: Path, tmp_path: Path) -> None
     card = export(checkpoint, corpus, tmp_path / "model", "toy")
     assert load_model(tmp_path / "model").card == card
     assert card.trained_tokens == 2048 * 20
+
+
+def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
+    first = export(train(run_of(corpus, tmp_path / "first", 2048 * 12)), corpus, tmp_path / "model", "toy")
+    second = replace(run_of(corpus, tmp_path / "second", 2048 * 5), start=tmp_path / "model")
+    card = export(train(second), corpus, tmp_path / "longer", "toy")
+    assert card.trained_tokens == first.trained_tokens + 2048 * 5
+    losses = [
+        json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[0])["next_token"] for name in ("first", "second")
+    ]
+    assert losses[1] < losses[0] - 0.5
+
+
+def test_a_model_with_another_vocabulary_is_not_gone_on_from(corpus: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(corpus, tmp_path / "corpus"))
+    with (folder / "tokenizer.json").open("a") as file:
+        file.write("\n")
+    recipe = Recipe(folder, tmp_path / "run", tmp_path / "model", 2048, "cpu", None, 64, 2, "toy", start=BUNDLED)
+    with pytest.raises(ValueError, match="not the vocabulary"):
+        follow(recipe, [], corpus_only=True)
+
+
+def test_a_worker_that_fails_ends_the_run(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(RuntimeError, match="worker failed"):
+        train(replace(run_of(corpus, tmp_path, 2048), workers=2))
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
