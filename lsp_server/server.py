@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cattrs import Converter
 from lsprotocol import converters, types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 from pygls.workspace import TextDocument
 
 from lsp_server.completion.complete import Completion, Place, complete
@@ -31,11 +33,23 @@ STATUS_COMMAND = "quickfill.status"
 LANGUAGES = ("python",)
 
 
+class AnsweringProtocol(LanguageServerProtocol):
+    """pygls leaves a request that it cannot read without an answer, and the client waits for ever: here it gets the error."""
+
+    def structure_message(self, data: dict[str, Any]) -> object:
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "id" in data and "method" in data:
+                self._send_response(data["id"], error=error.to_response_error())
+            raise
+
+
 class Quickfill(LanguageServer):
     """Documents belong to the workspace, sessions to the engine; here is only what connects them."""
 
     def __init__(self, model: Path | str | None = None) -> None:
-        super().__init__("quickfill", "0.1.0", converter_factory=_tolerant_converter)
+        super().__init__("quickfill", "0.1.0", protocol_cls=AnsweringProtocol, converter_factory=_tolerant_converter)
         self.settings = Settings(model=None if model is None else str(model))
         self.reason: str | None = None  # why the last answer was empty
         self._worker = ThreadPoolExecutor(1, "engine")
@@ -55,8 +69,11 @@ class Quickfill(LanguageServer):
         engine.warm_up()
         return engine
 
-    async def suggest(self, place: Place, candidates: int) -> Completion:
-        """Suggestions from the engine's thread. A newer request for the same document stops this one (Cancelled)."""
+    async def suggest(self, place: Place, by_hand: bool) -> Completion:
+        """Suggestions from the engine's thread: several, and hardly ever none, for one who asks by hand.
+
+        A newer request for the same document stops this one (Cancelled).
+        """
         stop = threading.Event()
         self.stop(place.session)
         self._running[place.session] = stop
@@ -66,7 +83,8 @@ class Quickfill(LanguageServer):
             if stop.is_set():
                 raise Cancelled
             engine = loading.result()
-            return complete(engine, place, self.settings, candidates, self.settings.deadline_ms, cancelled=stop.is_set)
+            candidates = self.settings.candidates if by_hand else 1
+            return complete(engine, place, self.settings, candidates, self.settings.deadline_ms, not by_hand, stop.is_set)
 
         try:
             return await asyncio.wrap_future(self._worker.submit(work))
@@ -139,7 +157,7 @@ def create_server(model: Path | str | None = None) -> Quickfill:
         by_hand = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
         place = Place(text, ((cursor, cursor),), session=uri)
         try:
-            found = await server.suggest(place, server.settings.candidates if by_hand else 1)
+            found = await server.suggest(place, by_hand)
         except Cancelled:
             return _nothing(server, "a newer request took this one's place")
         except ValueError as error:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lsp_server.completion.filters import suggestions
+from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE, suggestions
 from lsp_server.context.window import as_document_text, cut_window
 from lsp_server.settings import Settings
-from lsp_server.syntax.python import invites_block
+from lsp_server.syntax.python import invites_block, is_unfinished
 from model.infilling.request import Candidate, InfillRequest
 
 if TYPE_CHECKING:  # the engine imports torch, and the command line's help need not
@@ -51,7 +51,10 @@ def complete(
     allow_empty: bool = True,
     cancelled: Callable[[], bool] | None = None,
 ) -> Completion:
-    """Suggestions for the holes. Raises Cancelled; ValueError for holes that are none."""
+    """Suggestions for the holes. Raises Cancelled; ValueError for holes that are none.
+
+    With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.
+    """
     began = time.perf_counter()
     window = cut_window(place.text, place.holes)
     single_line = settings.multiline == "never" or (
@@ -64,7 +67,7 @@ def complete(
         deadline_ms=left,
         max_tokens=settings.max_tokens,
         single_line=single_line,
-        allow_empty=allow_empty,
+        allow_empty=allow_empty and not (place.python and len(window.parts) == 2 and _is_unfinished(*window.parts)),
     )
     asked = time.perf_counter()
     infilling = engine.infill(request, place.session, cancelled)
@@ -77,6 +80,10 @@ def complete(
     timings["filter"] = round(timings["filter"] + (end - answered) * 1000, 3)
     timings["total"] = round((end - began) * 1000, 3)
     return Completion(shown, infilling.reason or reason, infilling.steps, infilling.forward_passes, timings, infilling.model)
+
+
+def _is_unfinished(before: str, after: str) -> bool:
+    return is_unfinished(before[-SYNTAX_BEFORE:], after[:SYNTAX_AFTER])
 
 
 def _invites_lines(parts: Sequence[str]) -> bool:

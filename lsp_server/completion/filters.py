@@ -11,6 +11,8 @@ from dataclasses import replace
 from lsp_server.syntax.python import parse_error_delta
 from model.infilling.request import Candidate
 
+SYNTAX_BEFORE, SYNTAX_AFTER = 4_000, 2_000  # characters around the cursor that are parsed: enough for the statement it is in
+
 
 def suggestions(candidates: Sequence[Candidate], parts: Sequence[str], python: bool = True) -> tuple[list[Candidate], str | None]:
     """The candidates worth showing, tidied, best first; and the reason if there is none.
@@ -30,8 +32,12 @@ def suggestions(candidates: Sequence[Candidate], parts: Sequence[str], python: b
         elif texts not in [other.texts for other in kept]:
             kept.append(replace(candidate, texts=texts))
     if python and len(kept) > 1 and len(parts) == 2:
-        kept.sort(key=lambda candidate: parse_error_delta(parts[0][-4000:], candidate.text, parts[1][:2000]) > 0)
+        kept.sort(key=lambda candidate: _breaks_syntax(candidate, parts))
     return kept, None if kept else reason
+
+
+def _breaks_syntax(candidate: Candidate, parts: Sequence[str]) -> bool:
+    return parse_error_delta(parts[0][-SYNTAX_BEFORE:], candidate.text, parts[1][:SYNTAX_AFTER]) > 0
 
 
 def tidied(text: str, before: str, after: str) -> str:

@@ -1,4 +1,5 @@
-"""What tree-sitter's Python grammar says about a place in a text: does it invite a block, does an insertion parse.
+"""What tree-sitter's Python grammar says about a place in a text: does it invite a block, is something
+missing there, does an insertion parse.
 
 Knows Python's syntax and character offsets. Knows no model and no editor.
 """
@@ -57,6 +58,11 @@ def parse_errors(text: str) -> int:
 def parse_error_delta(before: str, insertion: str, after: str) -> int:
     """How many errors the insertion adds (negative: it repairs some)."""
     return parse_errors(before + insertion + after) - parse_errors(before + after)
+
+
+def is_unfinished(before: str, after: str) -> bool:
+    """Whether something must stand at the cursor: a name put there repairs the syntax (`return os.path.`, `x = `)."""
+    return parse_error_delta(before, _PROBE, after) < 0
 
 
 def _probed(before: str, after: str) -> tuple[Tree, int, Node | None]:

@@ -92,6 +92,7 @@ class Engine:
             decoder = CheckedDecoder(tokenizer, self._healing, limits)
             chains = decoder.run(continuation, visible, hidden, owed.encode(), request.candidates, keep_going, watch)
             found = [self._candidate(chain, holes, owed, request) for chain in chains]
+            unfinished = [chain.cut or not all(chain.ended) for chain in chains]
         else:
             filled = fill_unchecked(
                 continuation,
@@ -102,18 +103,19 @@ class Engine:
                 keep_going,
                 watch,
                 0 if request.allow_empty else 1,
+                self._healing.line_breaks if request.single_line else None,
             )
             found = [self._filled_candidate(filled, request)]
+            unfinished = [not all(hole.complete for hole in filled)]
         filtering = time.perf_counter()
         candidates = _distinct([candidate for candidate in found if any(candidate.texts)])
-        out_of_time = filtering >= deadline
-        reason = (
-            None
-            if candidates
-            else "the deadline struck before a line was complete"
-            if out_of_time
-            else "the model suggests nothing here"
-        )
+        reason = None
+        if not candidates and any(unfinished):
+            out_of_time = filtering >= deadline
+            limit = "the deadline struck" if out_of_time else f"{request.max_tokens} tokens were written"
+            reason = f"{limit} before a line was complete"
+        elif not candidates:
+            reason = "the model suggests nothing here"
         end = time.perf_counter()
         timings = {
             "context": encoding - began,

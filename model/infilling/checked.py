@@ -29,7 +29,7 @@ class Limits:
     max_tokens: int  # of one hole
     single_line: bool  # the first line break ends a hole
     stop_after_line: bool = False  # the first one behind text does
-    allow_empty: bool = True
+    allow_empty: bool = True  # False: no hole may end before it began
     canvas_drafts: bool = True
     copy_drafts: bool = True
 
@@ -127,6 +127,8 @@ class CheckedDecoder:
         scores[..., self._tokenizer.eos] = eos
         if at_start and not self._limits.allow_empty:
             scores[..., self._tokenizer.eos] = float("-inf")
+            if self._limits.single_line:
+                scores[..., torch.from_numpy(self._healing.line_breaks).to(scores.device)] = float("-inf")
         if owed:
             scores[..., torch.from_numpy(self._healing.forbidden(owed)).to(scores.device)] = float("-inf")
 

@@ -29,7 +29,10 @@ def greedy(
             passes += 1
             forbidden = torch.zeros(tokenizer.size, dtype=torch.bool)
             forbidden[tokenizer.ordinary :] = True
-            forbidden[tokenizer.eos] = count == 1 and not limits.allow_empty
+            at_start = count == 1 and not limits.allow_empty
+            forbidden[tokenizer.eos] = at_start
+            if at_start and limits.single_line:
+                forbidden |= torch.from_numpy(healing.line_breaks)
             if owed:
                 forbidden |= torch.from_numpy(healing.forbidden(owed))
             token = int(logits.masked_fill(forbidden, float("-inf")).argmax())

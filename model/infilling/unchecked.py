@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.infilling.checked import Watch
@@ -44,15 +46,20 @@ def fill_unchecked(
     keep_going: Callable[[], bool],
     watch: Watch | None = None,
     shortest: int = 0,
+    line_breaks: NDArray[np.bool_] | None = None,
 ) -> list[Filled]:
-    """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step."""
+    """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step.
+
+    `line_breaks`, given where a hole is to stay on its line, are the tokens that end it as `<eos>` does.
+    """
     size = min(LONGEST, max_tokens + 1)
     canvases = [_Canvas(tokenizer.holes[hole], [tokenizer.mask] * size, [0.0] * size) for hole in range(holes)]
     first = True
+    breaks = None if line_breaks is None else torch.from_numpy(line_breaks).to(continuation.network.embedding.weight.device)
     while any(tokenizer.mask in canvas.tokens for canvas in canvases):
         if not first and not keep_going():
             break
-        scores = _read(continuation, tokenizer, canvases)
+        scores = _read(continuation, tokenizer, canvases, breaks)
         if first:
             scores = _set_lengths(canvases, scores, tokenizer, shortest)
             first = False
@@ -68,7 +75,7 @@ def fill_unchecked(
     return filled
 
 
-def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canvas]) -> list[Tensor]:
+def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canvas], line_breaks: Tensor | None) -> list[Tensor]:
     """Log probabilities of each canvas's slots, (slots, vocabulary): ordinary tokens and `<eos>` only."""
     total = sum(len(canvas.tokens) for canvas in canvases)
     everyone = range(continuation.rows, continuation.rows + total)
@@ -83,6 +90,11 @@ def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canv
     logits[:, tokenizer.ordinary :] = float("-inf")
     logits[:, tokenizer.eos] = eos
     scores = torch.log_softmax(logits, -1)
+    if line_breaks is not None:
+        ends = line_breaks.clone()
+        ends[tokenizer.eos] = True
+        scores[:, tokenizer.eos] = torch.logsumexp(scores[:, ends], -1)
+        scores[:, line_breaks] = float("-inf")
     return list(torch.split(scores, [len(canvas.tokens) for canvas in canvases]))
 
 

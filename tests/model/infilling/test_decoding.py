@@ -85,6 +85,16 @@ def test_unchecked_fills_every_slot_with_at_least_one_commit_a_step(random_engin
         assert rows.passes == 1
 
 
+@pytest.mark.parametrize("checked", [True, False], ids=["checked", "unchecked"])
+def test_a_hole_on_a_line_that_may_not_stay_empty_gets_text_of_that_line(random_engine: Engine, checked: bool) -> None:
+    for seed in range(8):
+        at = 400 + 97 * seed
+        request = InfillRequest((SOURCE[:at], SOURCE[at:]), single_line=True, allow_empty=False, checked=checked, candidates=3)
+        for candidate in random_engine.infill(request).candidates:
+            assert candidate.text
+            assert "\n" not in candidate.text
+
+
 def test_a_deadline_shortens_the_answer_and_never_cuts_a_line(bundled: Engine) -> None:
     parts = (SOURCE[:3000], SOURCE[3600:])
     whole = bundled.infill(InfillRequest(parts, max_tokens=60)).candidates

@@ -69,10 +69,8 @@ def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
     second = replace(run_of(corpus, tmp_path / "second", 2048 * 5), start=tmp_path / "model")
     card = export(train(second), corpus, tmp_path / "longer", "toy")
     assert card.trained_tokens == first.trained_tokens + 2048 * 5
-    losses = [
-        json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[0])["next_token"] for name in ("first", "second")
-    ]
-    assert losses[1] < losses[0] - 0.5
+    ended, went_on = ((tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("first", "second"))
+    assert json.loads(went_on[0])["next_token"] < json.loads(ended[-1])["next_token"]
 
 
 def test_a_model_with_another_vocabulary_is_not_gone_on_from(corpus: Path, tmp_path: Path) -> None:
