@@ -1,12 +1,11 @@
-"""The engine: owns the sessions and carries a request from text to candidates.
+"""The engine: owns the model and the sessions, lets requests take turns, and answers them with candidates.
 
-Knows requests, sessions, deadlines and the model. Knows no editor, no files and no protocol.
+Knows requests, sessions and the machine. Knows no decoding, no editor, no files and no protocol.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,13 +13,10 @@ from pathlib import Path
 import torch
 
 from model.checkpoints.store import Model, load_model
+from model.engine.job import Filling, Job, Watch
 from model.engine.session import Session
-from model.infilling.checked import Chain, CheckedDecoder, Limits, Watch
-from model.infilling.layout import encode_visible
-from model.infilling.passes import Continuation
 from model.infilling.request import Cancelled, Candidate, Infilling, InfillRequest
-from model.infilling.unchecked import Filled, fill_unchecked
-from model.tokenization.healing import Healing, split_partial_word
+from model.tokenization.healing import Healing
 
 SESSIONS = 16  # open files whose cache is kept; the one not used for longest goes first
 
@@ -65,73 +61,28 @@ class Engine:
                 torch.set_num_threads(self._threads)
             return self._infill(request, session, cancelled or (lambda: False), watch)
 
-    def _infill(self, request: InfillRequest, name: str, cancelled: Callable[[], bool], watch: Watch | None) -> Infilling:
-        began = time.perf_counter()
-        deadline = began + (request.deadline_ms or 86_400_000) / 1000
-
-        def wanted() -> None:
-            if cancelled():
-                raise Cancelled
-
-        def keep_going() -> bool:
-            wanted()
-            return time.perf_counter() < deadline
-
-        wanted()
-        tokenizer, network = self.model.tokenizer, self.model.network
-        prefix, owed = split_partial_word(request.parts[0]) if request.checked else (request.parts[0], "")
-        visible = encode_visible(tokenizer, (prefix, *request.parts[1:]), request.other_files, request.context_tokens)
-        holes = len(request.parts) - 1
-        session = self._session(name)
-        encoding = time.perf_counter()
-        hidden, encoded = session.encode(network, visible, wanted)
-        denoising = time.perf_counter()
-        continuation = Continuation(network, session.cache, len(visible))
-        if request.checked:
-            limits = Limits(holes, request.max_tokens, request.single_line, request.stop_after_line, request.allow_empty)
-            decoder = CheckedDecoder(tokenizer, self._healing, limits)
-            chains = decoder.run(continuation, visible, hidden, owed.encode(), request.candidates, keep_going, watch)
-            found = [self._candidate(chain, holes, owed, request) for chain in chains]
-            unfinished = [chain.cut or not all(chain.ended) for chain in chains]
-        else:
-            filled = fill_unchecked(
-                continuation,
-                tokenizer,
-                holes,
-                request.max_tokens,
-                request.gamma,
-                keep_going,
-                watch,
-                0 if request.allow_empty else 1,
-                self._healing.line_breaks if request.single_line else None,
-            )
-            found = [self._filled_candidate(filled, request)]
-            unfinished = [not all(hole.complete for hole in filled)]
-        filtering = time.perf_counter()
-        candidates = _distinct([candidate for candidate in found if any(candidate.texts)])
+    def _infill(self, request: InfillRequest, session: str, cancelled: Callable[[], bool], watch: Watch | None) -> Infilling:
+        if cancelled():
+            raise Cancelled
+        job = Job(self.model, self._healing, self._session(session), request, cancelled, watch)
+        fillings = job.run()
+        out_of_time, before = job.out_of_time, job.elapsed
+        candidates = _distinct(fillings)
         reason = None
-        if not candidates and any(unfinished):
-            out_of_time = filtering >= deadline
+        if not candidates and not all(filling.complete for filling in fillings):
             limit = "the deadline struck" if out_of_time else f"{request.max_tokens} tokens were written"
             reason = f"{limit} before a line was complete"
         elif not candidates:
             reason = "the model suggests nothing here"
-        end = time.perf_counter()
-        timings = {
-            "context": encoding - began,
-            "prefill": denoising - encoding,
-            "denoise": filtering - denoising,
-            "filter": end - filtering,
-            "total": end - began,
-        }
+        timings = {**job.seconds, "filter": job.elapsed - before, "total": job.elapsed}
         return Infilling(
             tuple(candidates),
             reason,
-            steps=continuation.passes + (1 if request.checked else 0),
-            forward_passes=continuation.passes + -(-encoded // 256),
+            steps=job.steps,
+            forward_passes=job.forward_passes,
             timings_ms={part: round(seconds * 1000, 3) for part, seconds in timings.items()},
             model=self.model.card.name,
-            encoded_tokens=encoded,
+            encoded_tokens=job.encoded,
         )
 
     def _session(self, name: str) -> Session:
@@ -142,40 +93,15 @@ class Engine:
             self._sessions.popitem(last=False)
         return self._sessions[name]
 
-    def _candidate(self, chain: Chain, holes: int, owed: str, request: InfillRequest) -> Candidate:
-        texts: list[str] = []
-        for number, tokens in enumerate(chain.by_hole(self.model.tokenizer.eos, holes)):
-            complete = number < len(chain.ended) and chain.ended[number]
-            texts.append(self._text(tokens, complete, request, owed if number == 0 else ""))
-        return Candidate(tuple(texts), sum(chain.scores) / max(1, len(chain.scores)))
 
-    def _filled_candidate(self, filled: Sequence[Filled], request: InfillRequest) -> Candidate:
-        texts = [self._text(hole.tokens, hole.complete, request, "") for hole in filled]
-        scores = [score for hole in filled for score in hole.scores]
-        return Candidate(tuple(texts), sum(scores) / max(1, len(scores)))
-
-    def _text(self, tokens: list[int], complete: bool, request: InfillRequest, owed: str) -> str:
-        """Text of one hole without what healing wrote again; never a cut-off line."""
-        raw = self.model.tokenizer.decode_bytes(tokens)
-        if not raw.startswith(owed.encode()):
-            return ""
-        text = raw[len(owed.encode()) :].decode("utf-8", "replace")
-        if request.stop_after_line and text.strip():
-            lead = len(text) - len(text.lstrip("\n"))
-            line, found, _ = text[lead:].partition("\n")
-            return text[:lead] + line + found if complete or found else ""
-        if request.single_line:
-            line, found, _ = text.partition("\n")
-            return line if complete or found else ""
-        return text if complete else text[: text.rfind("\n") + 1]
-
-
-def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The first of each text; the greedy candidate stays first, the others follow by score."""
-    first: dict[tuple[str, ...], Candidate] = {}
-    for candidate in candidates:
-        first.setdefault(candidate.texts, candidate)
-    kept = list(first.values())
+def _distinct(fillings: Sequence[Filling]) -> list[Candidate]:
+    """One candidate for each set of texts that is not all empty; the greedy one stays first, the others follow by score."""
+    found: dict[tuple[str, ...], Candidate] = {}
+    for filling in fillings:
+        candidate = Candidate(tuple(filling.texts), sum(filling.scores) / max(1, len(filling.scores)))
+        if any(candidate.texts):
+            found.setdefault(candidate.texts, candidate)
+    kept = list(found.values())
     return kept[:1] + sorted(kept[1:], key=lambda candidate: -candidate.score)
 
 

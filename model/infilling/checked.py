@@ -1,8 +1,9 @@
 """Checked decoding: drafts are re-read causally, and the longest run the model itself would have written is kept.
 
-Knows tokens, drafts and acceptance. Knows no text cache's upkeep and no deadline policy. What it writes is, token for token, what
-greedy decoding one token at a time writes (tested against `reference.py`); drafts only change how many passes that takes.
-Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with the model as its own drafter (TiDAR, 2025).
+Knows the tokens of one hole, drafts and acceptance. Knows no text cache's upkeep and no deadline policy. What it writes is,
+token for token, what greedy decoding one token at a time writes (tested against `reference.py`); drafts only change how many
+passes it takes. Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with the model as its own
+drafter (TiDAR, 2025).
 """
 
 from __future__ import annotations
@@ -18,56 +19,38 @@ from model.infilling.passes import Continuation, Row
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
-Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as they stand after a pass
-
 SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is nearly never right at this model's size
 
 
 @dataclass(frozen=True)
 class Limits:
-    holes: int
-    max_tokens: int  # of one hole
-    single_line: bool  # the first line break ends a hole
+    """Where the text of a hole ends at the latest, and which drafts are made."""
+
+    max_tokens: int
+    single_line: bool  # the first line break ends the hole
     stop_after_line: bool = False  # the first one behind text does
-    allow_empty: bool = True  # False: no hole may end before it began
+    allow_empty: bool = True  # False: the hole may not end before it began
     canvas_drafts: bool = True
     copy_drafts: bool = True
 
-    def ends_line(self, tokenizer: Tokenizer, hole: list[int]) -> bool:
-        """Whether the last of a hole's tokens so far ends it with a line break."""
-        if not (self.single_line or self.stop_after_line) or b"\n" not in tokenizer.bytes_of(hole[-1]):
+    def ends_line(self, tokenizer: Tokenizer, written: list[int]) -> bool:
+        """Whether the last of the tokens written so far ends the hole with a line break."""
+        if not (self.single_line or self.stop_after_line) or b"\n" not in tokenizer.bytes_of(written[-1]):
             return False
-        return self.single_line or bool(tokenizer.decode_bytes(hole).strip())
+        return self.single_line or bool(tokenizer.decode_bytes(written).strip())
 
 
 @dataclass
 class Chain:
-    """One candidate as it grows. `tokens` and `scores` (log probabilities) are those of all holes, `<eos>` included."""
+    """One candidate as it grows: `tokens`, `<eos>` included where the model wrote it, and their log probabilities."""
 
     owed: bytes
     tokens: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)  # continuation rows that hold its tokens
-    pending: list[int] = field(default_factory=list)  # written, but not read yet
     draft: list[int] = field(default_factory=list)
-    hole: int = 0
-    in_hole: int = 0  # tokens of the current hole
-    ended: list[bool] = field(default_factory=list)  # for each finished hole: by the model (False: it ran out of tokens)
-    cut: bool = False  # the caller stopped it
-
-    @property
-    def done(self) -> bool:
-        return not self.pending
-
-    def by_hole(self, eos: int, holes: int) -> list[list[int]]:
-        """The tokens of each hole, without `<eos>`; nothing yet for those not reached."""
-        found: list[list[int]] = [[]]
-        for token in self.tokens:
-            if token == eos:
-                found.append([])
-            else:
-                found[-1].append(token)
-        return [*found, *([[]] * (holes - len(found)))][:holes]
+    complete: bool = False  # it ended by itself: at `<eos>` or at the end of a line
+    growing: bool = True  # neither complete nor out of tokens
 
 
 class CheckedDecoder:
@@ -82,28 +65,26 @@ class CheckedDecoder:
         owed: bytes,
         candidates: int,
         keep_going: Callable[[], bool],
-        watch: Watch | None = None,
+        watch: Callable[[list[int]], None] | None = None,
     ) -> list[Chain]:
         """Chains for the `candidates` likeliest first tokens, the greedy one first.
 
         `opener` is the hidden state of the last visible row. `keep_going` is asked before each pass. `watch` is shown what
-        the greedy chain has written in each hole, after each pass.
+        the greedy chain has written after each pass.
         """
         copies = Copies(visible, self._tokenizer.ordinary, self._tokenizer.eos)
         chains = self._first_tokens(continuation, opener, owed, candidates)
         for chain in chains:
-            if self._limits.copy_drafts and chain.pending:
-                chain.draft = copies.draft(self._written(chain))[0]
-        while any(not chain.done for chain in chains):
+            if self._limits.copy_drafts and chain.growing:
+                chain.draft = copies.draft(chain.tokens)[0]
+        while growing := [chain for chain in chains if chain.growing]:
             if watch is not None:
-                watch(chains[0].by_hole(self._tokenizer.eos, self._limits.holes))
+                watch(chains[0].tokens)
             if not keep_going():
-                for chain in chains:
-                    chain.cut = not chain.done
                 break
-            self._step(continuation, copies, [chain for chain in chains if not chain.done])
+            self._step(continuation, copies, growing)
         if watch is not None and chains:
-            watch(chains[0].by_hole(self._tokenizer.eos, self._limits.holes))
+            watch(chains[0].tokens)
         return chains
 
     def _first_tokens(self, continuation: Continuation, opener: Tensor, owed: bytes, candidates: int) -> list[Chain]:
@@ -133,107 +114,65 @@ class CheckedDecoder:
             scores[..., torch.from_numpy(self._healing.forbidden(owed)).to(scores.device)] = float("-inf")
 
     def _write(self, chain: Chain, token: int, score: float) -> None:
-        """Adds a token and says what is to be read next: it, the next hole's mark behind it, or nothing."""
-        eos = self._tokenizer.eos
         chain.tokens.append(token)
         chain.scores.append(score)
         chain.owed = self._healing.owed_after(chain.owed, token)
-        chain.in_hole += 1
-        line_end = self._limits.ends_line(self._tokenizer, chain.tokens[-chain.in_hole :])
-        full = chain.in_hole >= self._limits.max_tokens
-        chain.pending = [token]
-        if token == eos or line_end or full:
-            chain.ended.append(token == eos or line_end)
-            if token != eos:
-                chain.tokens.append(eos)
-                chain.pending.append(eos)
-            chain.hole += 1
-            chain.in_hole = 0
-            if chain.hole == self._limits.holes:
-                chain.pending = []
-            else:
-                chain.pending.append(self._tokenizer.holes[chain.hole])
-
-    def _written(self, chain: Chain) -> list[int]:
-        """The tokens behind the visible ones, the marks of the holes included."""
-        written, number = [], 0
-        for token in chain.tokens:
-            written.append(token)
-            if token == self._tokenizer.eos:
-                number += 1
-                if number < self._limits.holes:
-                    written.append(self._tokenizer.holes[number])
-        return written
+        chain.complete = token == self._tokenizer.eos or self._limits.ends_line(self._tokenizer, chain.tokens)
+        chain.growing = not chain.complete and len(chain.tokens) < self._limits.max_tokens
 
     def _step(self, continuation: Continuation, copies: Copies, chains: list[Chain]) -> None:
-        """One pass for all chains: reads pending and drafted tokens and the canvases behind them, then accepts."""
+        """One pass for all chains: reads the newest and the drafted tokens and the canvases behind them, then accepts."""
         rows: list[Row] = []
-        spans: list[tuple[int, int]] = []  # for each chain: first row, number of text rows
-        canvases: list[dict[int, int]] = []  # for each chain: text row -> first slot
+        spans: list[range] = []  # for each chain: its text rows
+        canvases: dict[int, int] = {}  # text row -> first slot of the canvas behind it
         for chain in chains:
             first = len(rows)
             position = continuation.base + len(chain.rows)
             sees = list(chain.rows)
-            for offset, token in enumerate([*chain.pending, *chain.draft]):
+            for offset, token in enumerate([chain.tokens[-1], *chain.draft]):
                 sees.append(continuation.rows + len(rows))
                 rows.append(Row(token, position + offset, tuple(sees)))
-            spans.append((first, len(chain.pending) + len(chain.draft)))
-        for chain, (first, count) in zip(chains, spans, strict=True):
-            found = {}
-            for row in range(first + len(chain.pending) - 1, first + count) if self._limits.canvas_drafts else ():
-                found[row] = len(rows)
-                own = range(continuation.rows + len(rows), continuation.rows + len(rows) + SLOTS)
-                anchor = rows[row]
-                mark = self._tokenizer.holes[chain.hole]
-                for offset in range(1, SLOTS + 1):
-                    rows.append(Row(self._tokenizer.mask, anchor.position + offset, (*anchor.sees, *own), mark))
-            canvases.append(found)
+            spans.append(range(first, len(rows)))
+        wanted = [row for span in spans for row in span]
+        for row in wanted if self._limits.canvas_drafts else ():
+            canvases[row] = len(rows)
+            own = range(continuation.rows + len(rows), continuation.rows + len(rows) + SLOTS)
+            for offset in range(1, SLOTS + 1):
+                sees_too = (*rows[row].sees, *own)
+                rows.append(Row(self._tokenizer.mask, rows[row].position + offset, sees_too, self._tokenizer.holes[0]))
         start = continuation.rows
         hidden = continuation.read(rows)
-        wanted = [
-            row
-            for chain, (first, n) in zip(chains, spans, strict=True)
-            for row in range(first + len(chain.pending) - 1, first + n)
-        ]
         scores = torch.log_softmax(continuation.network.logits(hidden[wanted]).float(), -1)
         self._forbid(scores, b"")
         values, indices = scores.max(-1)
         best = dict(zip(wanted, zip(values.tolist(), indices.tolist(), scores, strict=True), strict=True))
-        for chain, (first, _), canvas in zip(chains, spans, canvases, strict=True):
-            self._accept(continuation, copies, chain, start, first, best, canvas, hidden)
+        for chain, span in zip(chains, spans, strict=True):
+            row = self._accept(chain, start, span, best)
+            if chain.growing:
+                slot = canvases.get(row)
+                slots = None if slot is None else hidden[slot + 1 : slot + SLOTS]  # the first one repeats the check
+                chain.draft = self._draft(continuation, copies, chain, slots)
 
-    def _accept(
-        self,
-        continuation: Continuation,
-        copies: Copies,
-        chain: Chain,
-        start: int,
-        first: int,
-        best: dict[int, tuple[float, int, Tensor]],
-        canvas: dict[int, int],
-        hidden: Tensor,
-    ) -> None:
-        row = first + len(chain.pending) - 1
-        chain.rows += range(start + first, start + row + 1)
-        draft, chain.draft = chain.draft, []
-        hole = chain.hole
-        for drafted in [*draft, None]:
+    def _accept(self, chain: Chain, start: int, span: range, best: dict[int, tuple[float, int, Tensor]]) -> int:
+        """Keeps the drafted tokens that the check would have written, and the one it writes behind them. Returns its row."""
+        row = span.start
+        for drafted in [*chain.draft, None]:
+            chain.rows.append(start + row)
             score, token, all_scores = best[row]
-            if chain.owed or not chain.in_hole:
-                self._forbid(all_scores, chain.owed, at_start=not chain.in_hole)
+            if chain.owed:
+                self._forbid(all_scores, chain.owed)
                 score, token = float(all_scores.max()), int(all_scores.argmax())
             self._write(chain, token, score)
-            if token != drafted or chain.done or chain.hole != hole:
+            if token != drafted or not chain.growing:
                 break
             row += 1
-            chain.rows.append(start + row)
-        if chain.done or chain.hole != hole:
-            return
-        drafted_next, match = copies.draft(self._written(chain)) if self._limits.copy_drafts else ([], 0)
-        if match <= SHORT_MATCH and row in canvas and SLOTS > 1:
-            slots = hidden[canvas[row] + 1 : canvas[row] + SLOTS]
+        return row
+
+    def _draft(self, continuation: Continuation, copies: Copies, chain: Chain, slots: Tensor | None) -> list[int]:
+        """What may follow: a copy if the match is long enough to trust it, else the canvas's tokens."""
+        drafted, match = copies.draft(chain.tokens) if self._limits.copy_drafts else ([], 0)
+        if match <= SHORT_MATCH and slots is not None:
             logits = continuation.network.logits(slots)
             logits[:, self._tokenizer.ordinary :] = float("-inf")
-            drafted_next = logits.argmax(-1).tolist()
-        room = self._limits.max_tokens - chain.in_hole
-        chain.draft = drafted_next[:room]
+            drafted = logits.argmax(-1).tolist()
+        return drafted[: self._limits.max_tokens - len(chain.tokens)]

@@ -18,34 +18,25 @@ from model.tokenization.tokenizer import Tokenizer
 def greedy(
     network: Network, tokenizer: Tokenizer, visible: list[int], limits: Limits, owed: bytes = b""
 ) -> tuple[list[int], int]:
-    """Tokens of all holes, each hole's `<eos>` included, and the number of forward passes: one for each token."""
+    """The hole's tokens, `<eos>` included where the model writes it, and the number of passes: one for each token."""
     healing = Healing(tokenizer)
-    text, written, passes = list(visible), list[int](), 0
-    for hole in range(limits.holes):
-        if hole:
-            text.append(tokenizer.holes[hole])
-        for count in range(1, limits.max_tokens + 1):
-            logits = next_logits(network, text)
-            passes += 1
-            forbidden = torch.zeros(tokenizer.size, dtype=torch.bool)
-            forbidden[tokenizer.ordinary :] = True
-            at_start = count == 1 and not limits.allow_empty
-            forbidden[tokenizer.eos] = at_start
-            if at_start and limits.single_line:
-                forbidden |= torch.from_numpy(healing.line_breaks)
-            if owed:
-                forbidden |= torch.from_numpy(healing.forbidden(owed))
-            token = int(logits.masked_fill(forbidden, float("-inf")).argmax())
-            owed = healing.owed_after(owed, token)
-            text.append(token)
-            written.append(token)
-            line_end = limits.ends_line(tokenizer, text[-count:])
-            if token != tokenizer.eos and (line_end or count == limits.max_tokens):
-                text.append(tokenizer.eos)
-                written.append(tokenizer.eos)
-            if written[-1] == tokenizer.eos:
-                break
-    return written, passes
+    written: list[int] = []
+    while len(written) < limits.max_tokens:
+        logits = next_logits(network, [*visible, *written])
+        forbidden = torch.zeros(tokenizer.size, dtype=torch.bool)
+        forbidden[tokenizer.ordinary :] = True
+        at_start = not written and not limits.allow_empty
+        forbidden[tokenizer.eos] = at_start
+        if at_start and limits.single_line:
+            forbidden |= torch.from_numpy(healing.line_breaks)
+        if owed:
+            forbidden |= torch.from_numpy(healing.forbidden(owed))
+        token = int(logits.masked_fill(forbidden, float("-inf")).argmax())
+        owed = healing.owed_after(owed, token)
+        written.append(token)
+        if token == tokenizer.eos or limits.ends_line(tokenizer, written):
+            break
+    return written, len(written)
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.infilling.checked import Watch
 from model.infilling.passes import Continuation, Row
 from model.tokenization.tokenizer import Tokenizer
 
@@ -44,7 +43,7 @@ def fill_unchecked(
     max_tokens: int,
     gamma: float,
     keep_going: Callable[[], bool],
-    watch: Watch | None = None,
+    watch: Callable[[list[list[int]]], None] | None = None,
     shortest: int = 0,
     line_breaks: NDArray[np.bool_] | None = None,
 ) -> list[Filled]:

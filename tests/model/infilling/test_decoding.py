@@ -38,12 +38,11 @@ def checked_and_greedy(
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("holes", [1, 3])
 @pytest.mark.parametrize("drafts", [(True, True), (True, False), (False, True)], ids=["both", "canvas", "copies"])
-def test_checked_is_greedy_token_for_token(random_engine: Engine, seed: int, holes: int, drafts: tuple[bool, bool]) -> None:
-    edges = [500 + 313 * seed + 200 * i for i in range(holes + 1)]
-    parts = (SOURCE[: edges[0]], *(SOURCE[a:b] for a, b in pairwise(edges)))
-    limits = Limits(holes, 20, seed % 2 == 0, canvas_drafts=drafts[0], copy_drafts=drafts[1])
+def test_checked_is_greedy_token_for_token(random_engine: Engine, seed: int, drafts: tuple[bool, bool]) -> None:
+    edges = [500 + 313 * seed + 200 * i for i in range(1 + seed % 3)]  # up to two more holes behind the one that is filled
+    parts = (SOURCE[: edges[0]], *(SOURCE[a:b] for a, b in pairwise(edges)), SOURCE[edges[-1] : edges[-1] + 300])
+    limits = Limits(20, seed % 2 == 0, canvas_drafts=drafts[0], copy_drafts=drafts[1])
     tokens, _, expected, _ = checked_and_greedy(random_engine, parts, limits, b"")
     assert tokens == expected
 
@@ -53,15 +52,26 @@ def test_the_bundled_model_is_greedy_too_and_needs_fewer_passes(bundled: Engine)
     for start in range(600, 6600, 500):
         end = SOURCE.index("\n", start)
         prefix, owed = SOURCE[:start], ""
-        limits = Limits(1, 24, True, allow_empty=False)
+        limits = Limits(24, True, allow_empty=False)
         tokens, passes, expected, one_by_one = checked_and_greedy(bundled, (prefix, SOURCE[end:]), limits, owed.encode())
         assert tokens == expected
         total, reference = total + passes, reference + one_by_one
     assert total < 0.85 * reference
 
 
+def test_several_holes_are_filled_in_turn_each_seeing_the_text_of_those_before(bundled: Engine) -> None:
+    parts = ("def f(a, b):\n    total = ", "\n    rest = ", "\n    return ", "\n")
+    options = {"single_line": True, "allow_empty": False}
+    whole = bundled.infill(InfillRequest(parts, **options)).candidates[0]
+    assert len(whole.texts) == 3
+    rest = parts
+    for text in whole.texts:
+        assert bundled.infill(InfillRequest(rest, **options)).candidates[0].texts[0] == text != ""
+        rest = (rest[0] + text + rest[1], *rest[2:])
+
+
 def test_healing_writes_the_partial_word_again(bundled: Engine) -> None:
-    limits = Limits(1, 12, True)
+    limits = Limits(12, True)
     tokens, _, expected, _ = checked_and_greedy(bundled, ("import os\n\n\ndef f():\n   ", "\n"), limits, b" retu")
     assert tokens == expected
     assert bundled.model.tokenizer.decode_bytes(tokens).startswith(b" retu")
