@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from lsp_server.completion.filters import suggestions
 from model.engine.engine import Engine
 from model.infilling.request import InfillRequest
 
@@ -92,7 +93,8 @@ def _play(engine: Engine, console: Console, scene: Scene) -> None:
         steps.append(["".join(MASK if t == tokenizer.mask else tokenizer.decode([t]) for t in canvas) for canvas in canvases])
 
     answer = engine.infill(scene.request(), watch=watch)
-    final = list(answer.candidates[0].texts) if answer.candidates else []
+    shown, reason = suggestions(answer.candidates, scene.request().parts)
+    final = list(shown[0].texts) if shown else []
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             for step in [[MASK] * scene.program.count(HOLE), *steps, final]:
@@ -107,7 +109,7 @@ def _play(engine: Engine, console: Console, scene: Scene) -> None:
     console.print(
         f"{tokens} tokens in {answer.steps} passes: {timings['total']:.0f} ms, "
         f"of these {timings['prefill']:.0f} ms to read the program"
-        f"{'' if final else f' ({answer.reason})'}\n",
+        f"{'' if final else f' ({answer.reason or reason})'}\n",
         style="dim",
     )
 

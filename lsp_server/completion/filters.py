@@ -17,12 +17,12 @@ SYNTAX_BEFORE, SYNTAX_AFTER = 4_000, 2_000  # characters around the cursor that 
 def suggestions(candidates: Sequence[Candidate], parts: Sequence[str], python: bool = True) -> tuple[list[Candidate], str | None]:
     """The candidates worth showing, tidied, best first; and the reason if there is none.
 
-    `parts` are the visible texts around the holes. Those that break the syntax come after those that do not.
+    `parts` are the visible texts around the holes. Those that parse come before those that do not.
     """
     kept: list[Candidate] = []
     reason: str | None = None
     for candidate in candidates:
-        texts = tuple(tidied(text, parts[i], parts[i + 1]) for i, text in enumerate(candidate.texts))
+        texts = tuple(tidied(text, parts[i], parts[i + 1], python) for i, text in enumerate(candidate.texts))
         if not any(text.strip() for text in texts):
             reason = reason or (
                 "the suggestion repeats what follows"
@@ -32,19 +32,21 @@ def suggestions(candidates: Sequence[Candidate], parts: Sequence[str], python: b
         elif texts not in [other.texts for other in kept]:
             kept.append(replace(candidate, texts=texts))
     if python and len(kept) > 1 and len(parts) == 2:
-        kept.sort(key=lambda candidate: _breaks_syntax(candidate, parts))
+        kept.sort(key=lambda candidate: _errors_added(candidate, parts))
     return kept, None if kept else reason
 
 
-def _breaks_syntax(candidate: Candidate, parts: Sequence[str]) -> bool:
-    return parse_error_delta(parts[0][-SYNTAX_BEFORE:], candidate.text, parts[1][:SYNTAX_AFTER]) > 0
+def _errors_added(candidate: Candidate, parts: Sequence[str]) -> int:
+    return parse_error_delta(parts[0][-SYNTAX_BEFORE:], candidate.text, parts[1][:SYNTAX_AFTER])
 
 
-def tidied(text: str, before: str, after: str) -> str:
-    """The text without lines that stand below the cursor already, and without blanks at the end of a line."""
+def tidied(text: str, before: str, after: str, python: bool = True) -> str:
+    """The text without what stands behind or below the cursor already, and without blanks at the end of a line."""
     rest, _, below = after.partition("\n")
     if rest.strip() and text.strip() == rest.strip():
         return ""
+    if python:
+        text = _without_rest(text, before, rest)
     following = [line for line in below.split("\n") if line.strip()][:8]
     lines = text.split("\n")
     if not rest.strip() and following:
@@ -61,6 +63,15 @@ def tidied(text: str, before: str, after: str) -> str:
                 break
     text = "\n".join(lines)
     return text.rstrip() if not rest.strip() and not text.endswith("\n") else text
+
+
+def _without_rest(text: str, before: str, rest: str) -> str:
+    """Without the rest of the line at the end (`amount)` before `)`), if that is what makes the line parse."""
+    shorter = text.rstrip().removesuffix(rest.strip())
+    if not rest.strip() or not shorter or "\n" in text or shorter == text.rstrip():
+        return text
+    repeated = parse_error_delta(before[-SYNTAX_BEFORE:], text, rest)
+    return shorter if parse_error_delta(before[-SYNTAX_BEFORE:], shorter, rest) < repeated else text
 
 
 def _says_much(lines: Sequence[str]) -> bool:

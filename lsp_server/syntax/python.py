@@ -42,11 +42,6 @@ def invites_block(before: str, after: str) -> bool:
     return not line.strip() or (line.rstrip().endswith(":") and _starts_block(probe) and not _has_body(line, after))
 
 
-def in_comment_or_string(before: str, after: str) -> bool:
-    """Whether the cursor stands in a comment or a string, closed or not (the braces of an f-string are code)."""
-    return _is_text(*_probed(before, after))
-
-
 def parse_errors(text: str) -> int:
     """The number of places where the text is not Python: unexpected and missing nodes."""
     tree = _parse(text)
@@ -73,6 +68,7 @@ def _probed(before: str, after: str) -> tuple[Tree, int, Node | None]:
 
 
 def _is_text(tree: Tree, at: int, probe: Node | None) -> bool:
+    """Whether the probe stands in a comment or a string, closed or not (the braces of an f-string are code)."""
     node = probe
     while node is not None and node.type != "interpolation":
         if node.type in ("comment", "string"):
