@@ -197,7 +197,12 @@ def lsp(
             raise UserError(f"--tcp needs HOST:PORT and excludes --stdio, got {tcp!r}")
         address = (host, int(port))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="quickfill: %(levelname)s: %(message)s")
-    serve(model, address)
+    try:
+        serve(model, address)
+    except OSError as error:
+        if address is None:
+            raise
+        raise UserError(f"cannot listen on {tcp}: {error.strerror or error}") from None
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+from model.checkpoints.store import BUNDLED, read_card
 from model.training.corpus import (
     HERE,
     benchmark_fingerprints,
@@ -74,6 +76,10 @@ def test_files_that_hold_a_benchmark_are_left_out(tmp_path: Path) -> None:
     assert contaminated(CODE + solution, benchmark)
     assert contaminated("# from HumanEval\n", frozenset())
     assert not contaminated(CODE, benchmark)
+
+
+def test_the_bundled_model_names_the_manifest_of_its_data() -> None:
+    assert read_card(BUNDLED).data_manifest_sha256 == hashlib.sha256((HERE / "manifest.json").read_bytes()).hexdigest()
 
 
 def test_no_package_is_both_trained_on_and_held_out() -> None:
