@@ -1,9 +1,11 @@
-"""Models for the tests: the bundled one, and tiny random ones in any precision."""
+"""Models for the tests (the bundled one, and tiny random ones in any precision), and the shortest session of a client."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from lsprotocol import types
+from pygls.lsp.client import LanguageClient
 
 from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import BUNDLED, Model, load_model, read_card
@@ -33,3 +35,24 @@ def random_network(dtype: torch.dtype, seed: int = 0) -> Network:
 @pytest.fixture(scope="session")
 def random_engine(tokenizer: Tokenizer) -> Engine:
     return Engine(Model(read_card(BUNDLED), random_network(torch.float64), tokenizer))
+
+
+async def suggested(client: LanguageClient) -> list[types.InlineCompletionItem]:
+    """What a connected client is suggested in a small file, in a session from beginning to end."""
+    text = "import os\n\n\ndef home(user):\n    return os.path.\n"
+    await client.initialize_async(
+        types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options={"deadline_ms": 20_000.0})
+    )
+    client.initialized(types.InitializedParams())
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem("file:///a.py", "python", 1, text)))
+    params = types.InlineCompletionParams(
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
+        types.TextDocumentIdentifier("file:///a.py"),
+        types.Position(4, 19),
+    )
+    found = await client.text_document_inline_completion_async(params)
+    await client.shutdown_async(None)
+    client.exit(None)
+    await client.stop()
+    assert isinstance(found, types.InlineCompletionList)
+    return list(found.items)

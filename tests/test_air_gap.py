@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lsprotocol import types
+from conftest import suggested
 from pygls.lsp.client import LanguageClient
 
 # Local pairs of connected sockets, which an event loop wakes itself with, are not in the list: they lead nowhere.
@@ -40,18 +40,4 @@ def test_the_guard_would_notice_one(tmp_path: Path) -> None:
 async def test_the_language_server_opens_no_connection() -> None:
     client = LanguageClient("air-gap", "1")
     await client.start_io(sys.executable, "-c", GUARD, "lsp", "--stdio")
-    options = {"deadline_ms": 20_000.0}
-    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options=options))
-    client.initialized(types.InitializedParams())
-    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem("file:///a.py", "python", 1, CODE)))
-    params = types.InlineCompletionParams(
-        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
-        types.TextDocumentIdentifier("file:///a.py"),
-        types.Position(4, 19),
-    )
-    found = await client.text_document_inline_completion_async(params)
-    assert isinstance(found, types.InlineCompletionList)
-    assert found.items
-    await client.shutdown_async(None)
-    client.exit(None)
-    await client.stop()
+    assert await suggested(client)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from lsprotocol import types
+from conftest import suggested
 from pygls.lsp.client import LanguageClient
 
 COMMAND = [sys.executable, "-m", "lsp_server", "lsp", "--tcp"]
@@ -40,22 +40,7 @@ async def connected(client: LanguageClient, port: int) -> None:
 async def test_a_client_on_a_socket_gets_suggestions(port: int) -> None:
     client = LanguageClient("tcp", "1")
     await connected(client, port)
-    options = {"deadline_ms": 20_000.0}
-    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options=options))
-    client.initialized(types.InitializedParams())
-    text = "import os\n\n\ndef f(path):\n    return os.path.\n"
-    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem("file:///a.py", "python", 1, text)))
-    params = types.InlineCompletionParams(
-        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
-        types.TextDocumentIdentifier("file:///a.py"),
-        types.Position(4, 19),
-    )
-    found = await client.text_document_inline_completion_async(params)
-    assert isinstance(found, types.InlineCompletionList)
-    assert found.items
-    await client.shutdown_async(None)
-    client.exit(None)
-    await client.stop()
+    assert await suggested(client)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "{busy}", "no.such.host.invalid:9"])
