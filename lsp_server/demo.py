@@ -31,31 +31,29 @@ TEMPERATURE = '''class Temperature:
     def fahrenheit(self):
         return self.celsius * 9 / 5 + 32
 
-    def __repr__(self):
-        return ⟨⟩
+    def warmer(self, degrees):
+        return Temperature(self.celsius + degrees)
 
-    def __eq__(self, other):
-        if not isinstance(other, Temperature):
-            return NotImplemented
-        return self.celsius == other.celsius
+    def colder(self, degrees):
+        return Temperature(⟨⟩)
 '''
 ACCOUNT = '''class Account:
     """Money, and what happened to it."""
 
-    def __init__(self, owner, balance=0):
-        self.owner = ⟨⟩
+    def __init__(self, owner, balance, currency):
+        self.owner = owner
         self.balance = ⟨⟩
-        self.history = []
+        self.currency = ⟨⟩
 
     def deposit(self, amount):
+        if amount < 0:
+            raise ValueError("not a deposit")
         self.balance += ⟨⟩
-        self.history.append(⟨⟩)
+        return self.balance
 
     def withdraw(self, amount):
-        if amount > self.balance:
-            raise ValueError("not enough money")
         self.balance -= amount
-        self.history.append(-amount)
+        return ⟨⟩
 '''
 
 

@@ -1,4 +1,5 @@
-"""Cuts inside a word: takes the word's tokens back and allows only tokens that spell it again.
+"""Cuts inside a word, or between a word and the space that belongs to its token: takes back what is
+cut and allows only tokens that spell it again.
 
 Knows bytes of tokens. Knows no layout and no network.
 """
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 from model.tokenization.tokenizer import Tokenizer
 
-_PARTIAL_WORD = re.compile(r"[ ]?[A-Za-z_]+\Z")
+_PARTIAL_WORD = re.compile(r"[ ]?[A-Za-z_]+\Z|(?<=\S)[ ]\Z")  # a space between words belongs to the token of the next one
 _LONGEST = 40  # characters; a longer word is not taken back
 
 
 def split_partial_word(prefix: str) -> tuple[str, str]:
-    """The prefix without the word it ends in, and that word with the space before it ("" if it ends in none)."""
+    """The prefix without the word or the lone space it ends in, and what was taken: a word with its space, or ""."""
     found = _PARTIAL_WORD.search(prefix, max(0, len(prefix) - _LONGEST))
     if found is None or found.start() == len(prefix) - _LONGEST:
         return prefix, ""

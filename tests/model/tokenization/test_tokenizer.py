@@ -32,7 +32,17 @@ def test_a_line_break_and_its_indentation_are_one_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "word"), [("x = foo", " foo"), ("self.na", "na"), ("x = ", ""), ("f(", ""), ("", ""), ("a" * 99, "")]
+    ("prefix", "word"),
+    [
+        ("x = foo", " foo"),
+        ("self.na", "na"),
+        ("x = ", " "),
+        ("    ", ""),
+        ("x\n    ", ""),
+        ("f(", ""),
+        ("", ""),
+        ("a" * 99, ""),
+    ],
 )
 def test_the_partial_last_word_is_taken_back(prefix: str, word: str) -> None:
     assert split_partial_word(prefix) == (prefix.removesuffix(word), word)
