@@ -22,6 +22,7 @@ from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
 Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as they stand after a pass; the mask where none is
+WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
 _FOREVER = 86_400.0  # seconds
 
 
@@ -95,6 +96,11 @@ class Job:
 
         with self._timed("denoise"):
             chains = decoder.run(continuation, visible, opener, owed.encode(), candidates, self._keep_going, watch)
+            one_line = request.single_line or request.stop_after_line
+            if one_line and not any(chain.complete for chain in chains) and not self.out_of_time:
+                # A small model can go round in circles until the tokens run out; what begins otherwise often does not.
+                chains = decoder.run(continuation, visible, opener, owed.encode(), WAYS_OUT, self._keep_going, watch)
+                chains = sorted(chains, key=lambda chain: not chain.complete)[:candidates]
         self.forward_passes += continuation.passes
         self.steps += continuation.passes + 1
         fillings = []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 from model.engine.engine import Engine
+from model.engine.job import WAYS_OUT
 from model.engine.session import Session
 from model.infilling.checked import CheckedDecoder, Limits
 from model.infilling.layout import encode_visible
@@ -57,6 +59,15 @@ def test_the_bundled_model_is_greedy_too_and_needs_fewer_passes(bundled: Engine)
         assert tokens == expected
         total, reference = total + passes, reference + one_by_one
     assert total < 0.85 * reference
+
+
+def test_a_line_that_would_not_end_gives_way_to_one_that_does(bundled: Engine) -> None:
+    places = [("import os\n\n\ndef f(path):\n    return os.path.", "\n"), ("x = [", "]\n"), ("import os\n\npath = os.", "\n")]
+    for parts in places:
+        for max_tokens in (8, 16, 64):
+            request = InfillRequest(parts, single_line=True, allow_empty=False, max_tokens=max_tokens)
+            several = bundled.infill(replace(request, candidates=WAYS_OUT)).candidates
+            assert bool(bundled.infill(request).candidates) == bool(several)
 
 
 def test_several_holes_are_filled_in_turn_each_seeing_the_text_of_those_before(bundled: Engine) -> None:
