@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -158,6 +159,8 @@ def _train(run: Run, rank: int) -> Path:
         model = load_model(run.start)
         network.load_state_dict(model.network.state_dict())
         before = model.card.trained_tokens
+    # A run that goes on from a model meets the windows in another order than the run that made the model.
+    orders = [np.random.default_rng([run.seed, before]).permutation(len(w.tokens)) for w in (packed.short, packed.long)]
     objective = torch.compile(losses, dynamic=False) if run.compile else losses
     stopping: list[int] = []
     previous = {s: signal.signal(s, lambda number, _: stopping.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -190,11 +193,12 @@ def _train(run: Run, rank: int) -> Path:
         began, at_start, recent = time.perf_counter(), done, 0.0
         while done < run.tokens and not stop:
             progress = done / run.tokens
-            windows = packed.long if progress >= LONG_FROM else packed.short
+            late = progress >= LONG_FROM
+            windows, order = (packed.long, orders[1]) if late else (packed.short, orders[0])
             if rank == 0 and progress >= DECAY_FROM > (done - run.tokens_per_step) / run.tokens:
                 save()
                 shutil.copy(checkpoint, run.folder / "plateau.pt")
-            own = _step(run, rank, network, objective, windows, tokenizer, step, progress >= DRAFTS_FROM, device)
+            own = _step(run, rank, network, objective, windows, order, tokenizer, step, progress >= DRAFTS_FROM, device)
             updated = [p for p in network.parameters() if p.grad is not None]
             next_token, canvas, asked_to_stop = _sum_over_workers(run, updated, [*own, float(bool(stopping))])
             stop = asked_to_stop > 0
@@ -249,6 +253,7 @@ def _step(
     network: Network,
     objective: Callable[[Network, Batch, Tensor], tuple[Losses, Tensor, Tensor]],
     windows: Windows,
+    order: NDArray[np.int64],
     tokenizer: Tokenizer,
     step: int,
     canvases: bool,
@@ -264,7 +269,7 @@ def _step(
     next_token = canvas = 0.0
     for start in range(first + rank * at_once, first + per_step, at_once * run.workers):
         rng = np.random.default_rng([run.seed, start])
-        rows = np.arange(start, min(start + at_once, first + per_step)) % len(windows.tokens)
+        rows = order[np.arange(start, min(start + at_once, first + per_step)) % len(order)]
         batch = make_batch(windows, rows, tokenizer, rng, canvases).to(device)
         found, _, _ = objective(network, batch, attention_bias(batch, torch.bfloat16))
         share = len(rows) / per_step
