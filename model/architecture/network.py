@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,7 @@ class NetworkConfig:
         return self.width // self.heads
 
 
+CAUSAL_GROUP = 256  # rows that are known to be causal attend in groups of this many
 FUSED_ROWS = 64  # up to here the fused attention kernel is the faster one on a CPU (10 times for one row)
 
 # Keys and values of one layer, (batch, heads, capacity, head width) each; keys are already rotated.
@@ -52,16 +54,19 @@ class Network(nn.Module):
         weight = self.embedding.weight
         return _norm(F.embedding(tokens, weight) + F.embedding(marks, weight) + self.canvas)
 
-    def forward(self, x: Tensor, positions: Tensor, bias: Tensor, past: Sequence[LayerCache] = (), at: int = 0) -> Tensor:
+    def forward(
+        self, x: Tensor, positions: Tensor, bias: Tensor, past: Sequence[LayerCache] = (), at: int = 0, causal_rows: int = 0
+    ) -> Tensor:
         """Rows through all layers; returns the last hidden states (batch, rows, width).
 
         x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees a key, -inf where not,
         broadcastable to (batch, 1, rows, at + rows). With `past`, the rows' keys and values are written into it
-        as rows `at`, `at + 1`, ..., and those before `at` can be seen.
+        as rows `at`, `at + 1`, ..., and those before `at` can be seen. `causal_rows` promises that of the first so
+        many rows none sees a later one: what the bias hides there is not computed.
         """
         cos, sin = self._rotation(positions, x.dtype)
         for index, block in enumerate(self.blocks):
-            x = block(x, cos, sin, bias, past[index] if past else None, at)
+            x = block(x, cos, sin, bias, past[index] if past else None, at, causal_rows)
         return _norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -89,20 +94,36 @@ class Block(nn.Module):
         for layer in (self.out, self.down):
             nn.init.zeros_(layer.weight)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: LayerCache | None, at: int) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: LayerCache | None, at: int, causal_rows: int
+    ) -> Tensor:
         batch, rows, width = x.shape
         qkv = _linear(_norm(x), self.qkv).view(batch, rows, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
         q, k, v = _rotate(_norm(qkv[0]), cos, sin), _rotate(_norm(qkv[1]), cos, sin), qkv[2]
         if past is not None:
             past[0][:, :, at : at + rows], past[1][:, :, at : at + rows] = k, v
             k, v = past[0][:, :, : at + rows], past[1][:, :, : at + rows]
-        x = x + _linear(_attend(q, k, v, bias).transpose(1, 2).reshape(batch, rows, width), self.out)
+        x = x + _linear(_attend(q, k, v, bias, at, causal_rows).transpose(1, 2).reshape(batch, rows, width), self.out)
         return x + _linear(F.relu(_linear(_norm(x), self.up)).square(), self.down)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    if q.is_cuda or (q.shape[2] <= FUSED_ROWS and not torch.is_grad_enabled()):
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, past: int, causal_rows: int) -> Tensor:
+    rows = q.shape[2]
+    if q.is_cuda or (rows <= FUSED_ROWS and not torch.is_grad_enabled()):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+    # Besides the work it saves, a group's scores stay in the processor's cache: 1024 + 256 rows take a third of the time.
+    cuts = [*range(0, causal_rows, CAUSAL_GROUP), causal_rows] if causal_rows else [0]
+    groups = [(start, end, past + end) for start, end in pairwise(cuts)]
+    if causal_rows < rows:
+        groups.append((causal_rows, rows, past + rows))
+    outputs = [
+        _attend_to_all(q[:, :, start:end], k[:, :, :seen], v[:, :, :seen], bias[..., start:end, :seen])
+        for start, end, seen in groups
+    ]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+
+
+def _attend_to_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     # On a CPU, for many rows, two matrix products and a float32 softmax are 2-3 times faster than the fused bfloat16 kernel.
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
     weights = torch.softmax(

@@ -184,7 +184,7 @@ def losses(network: Network, batch: Batch, bias: Tensor) -> tuple[Losses, Tensor
         x = torch.cat([x, network.embed_slots(batch.slots, batch.marks)], 1)
         positions = torch.cat([positions, batch.slot_positions], 1)
         targets = torch.cat([targets, batch.slot_targets], 1)
-    hidden = network(x.to(bias.dtype), positions, bias)
+    hidden = network(x.to(bias.dtype), positions, bias, causal_rows=length)
     logits = network.logits(hidden).float()
     wanted = targets != IGNORED
     chosen = torch.gather(logits, 2, targets.clamp(min=0)[:, :, None])[:, :, 0]
