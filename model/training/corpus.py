@@ -20,11 +20,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from email.parser import HeaderParser
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH
+from packaging.utils import canonicalize_name
 from rich.progress import track
 
 from model.training.documents import Document
@@ -35,6 +36,8 @@ TEST_SHARE = 0.25  # tests are repetitive; more than this share of a package's b
 SMALLEST, LARGEST = 200, 200_000  # bytes of a file
 NEAR_DUPLICATE = 0.75  # Jaccard similarity of the sets of lines
 DECONTAMINATION_LENGTH = 10  # words in a row shared with a benchmark's solution
+
+SPLITS = ("heldout", "train", "decay")  # in the order of reading
 
 _PERMISSIVE = re.compile(
     r"^(MIT(-0|-CMU)?|BSD(-[023]-Clause(-\w+)?)?|0BSD|Apache(-2\.0)?|ISC|PSF(-2\.0)?|Python-2\.0(\.\d)?|Unlicense|Zlib|ZPL-2\.1|HPND|CC0-1\.0)$",
@@ -73,12 +76,13 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 @dataclass(frozen=True)
 class Package:
-    """One line of the manifest. `bytes` and `files` are what was kept."""
+    """One line of the manifest. `bytes` and `files` are what was kept; what is not held out is trained on."""
 
     name: str
     version: str
     license: str
     heldout: bool
+    decay: bool  # trained on in the last phase of a run alone
     files: int
     bytes: int
 
@@ -136,9 +140,9 @@ def ord_over(character: str) -> bool:
 def download(names: Sequence[str], folder: Path) -> list[str]:
     """Takes wheels with pip into the folder, those not there yet. Returns the names that have none."""
     folder.mkdir(parents=True, exist_ok=True)
-    present = {wheel.name.split("-")[0].lower().replace("_", "-").replace(".", "-") for wheel in folder.glob("*.whl")}
+    present = {_distribution(wheel) for wheel in folder.glob("*.whl")}
     missing = []
-    for name in track([n for n in names if n.lower().replace("_", "-").replace(".", "-") not in present], "Downloading"):
+    for name in track([n for n in names if canonicalize_name(n) not in present], "Downloading"):
         command = [
             sys.executable,
             "-m",
@@ -154,6 +158,16 @@ def download(names: Sequence[str], folder: Path) -> list[str]:
         if subprocess.run(command, capture_output=True, check=False).returncode:
             missing.append(name)
     return missing
+
+
+def split_of(name: str) -> str:
+    """Which file of the corpus a distribution's code goes to."""
+    name = canonicalize_name(name)
+    return next((split for split in ("heldout", "decay") if name in names_in(HERE / f"{split}.txt")), "train")
+
+
+def _distribution(wheel: Path) -> str:
+    return canonicalize_name(wheel.name.split("-")[0])
 
 
 def _wheel(path: Path) -> tuple[str, str, str | None, list[tuple[str, bytes]]]:
@@ -209,7 +223,10 @@ def _read(source: tuple[str, str], benchmark: frozenset[int]) -> tuple[Package, 
     rng.shuffle(tests)
     code = _capped(code, PACKAGE_CAP)
     tests = _capped(tests, int(sum(len(d.text) for d in code) * TEST_SHARE / (1 - TEST_SHARE)))
-    return Package(name, version, license, False, 0, 0), code + tests
+    split = split_of(name)
+    if split == "decay":
+        tests = []
+    return Package(name, version, license, split == "heldout", split == "decay", 0, 0), code + tests
 
 
 def _capped(documents: list[Document], limit: int) -> list[Document]:
@@ -267,46 +284,54 @@ def without_duplicates(documents: Sequence[Document]) -> list[Document]:
     return kept
 
 
-def names_in(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+@cache
+def names_in(path: Path) -> frozenset[str]:
+    """The distributions that a list names, one a line, as `canonicalize_name` writes them."""
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    return frozenset(canonicalize_name(line) for line in lines if line and not line.startswith("#"))
 
 
 def build(folder: Path, decontaminate: Sequence[Path] = ()) -> list[Package]:
-    """Writes `train.jsonl`, `heldout.jsonl` and `manifest.json` into the folder; returns the manifest's packages.
+    """Takes the listed distributions with pip, then writes the corpus of them, of what is installed and of the stdlib.
 
-    Held-out packages are read first, so that a copy of their code elsewhere is the duplicate that goes.
+    Returns the manifest's packages.
     """
-    heldout = {name.lower() for name in names_in(HERE / "heldout.txt")}
-    missing = download([*sorted(heldout), *names_in(HERE / "packages.txt")], folder / "wheels")
-    for name in missing:
+    wanted = names_in(HERE / "packages.txt").union(*(names_in(HERE / f"{split}.txt") for split in ("heldout", "decay")))
+    for name in download(sorted(wanted), folder / "wheels"):
         print(f"no wheel for {name}; left out", file=sys.stderr)
     wheels = sorted((folder / "wheels").glob("*.whl"))
-    in_wheels = {wheel.name.split("-")[0].lower().replace("_", "-") for wheel in wheels}
+    elsewhere = {*map(_distribution, wheels), "quickfill"}
     installed = {d.metadata["Name"] for d in importlib.metadata.distributions()}
-    installed = {name for name in installed if name.lower().replace("_", "-") not in in_wheels | {"quickfill"}}
+    installed = {name for name in installed if canonicalize_name(name) not in elsewhere}
     sources = [("wheel", str(w)) for w in wheels] + [("installed", name) for name in sorted(installed)] + [("stdlib", "")]
+    return write_corpus(folder, sources, decontaminate)
+
+
+def write_corpus(folder: Path, sources: Sequence[tuple[str, str]], decontaminate: Sequence[Path] = ()) -> list[Package]:
+    """Writes `train.jsonl`, `decay.jsonl`, `heldout.jsonl` and `manifest.json` into the folder; returns the manifest's packages.
+
+    Held-out packages are read first and those of the decay last: of two copies of a file, the one that is read later goes.
+    A source is ("wheel", its path), ("installed", its name) or ("stdlib", "").
+    """
     benchmark = benchmark_fingerprints(decontaminate)
     with ProcessPoolExecutor() as pool:
         results = pool.map(partial(_read, benchmark=benchmark), sources)
         found = [result for result in track(results, "Reading packages", total=len(sources)) if result]
-    found.sort(key=lambda result: (result[0].name.lower() not in heldout, result[0].name.lower()))
+    found.sort(key=lambda result: (SPLITS.index(split_of(result[0].name)), result[0].name.lower()))
     kept = without_duplicates([document for _, documents in found for document in documents])
     packages = []
     for package, _ in found:
         own = [d for d in kept if d.package == package.name]
         size = sum(len(d.text.encode()) for d in own)
         if own:
-            packages.append(replace(package, heldout=package.name.lower() in heldout, files=len(own), bytes=size))
-    for name, wanted in (("train", False), ("heldout", True)):
-        documents = [d for d in kept if (d.package.lower() in heldout) == wanted]
+            packages.append(replace(package, files=len(own), bytes=size))
+    for split in SPLITS:
+        documents = [d for d in kept if split_of(d.package) == split]
         np.random.default_rng(1).shuffle(documents)
-        with (folder / f"{name}.jsonl").open("w") as file:
+        with (folder / f"{split}.jsonl").open("w") as file:
             file.writelines(json.dumps(asdict(d)) + "\n" for d in documents)
     manifest = {
-        "bytes": {
-            "train": sum(p.bytes for p in packages if not p.heldout),
-            "heldout": sum(p.bytes for p in packages if p.heldout),
-        },
+        "bytes": {split: sum(p.bytes for p in packages if split_of(p.name) == split) for split in SPLITS},
         "decontaminated_against": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in decontaminate},
         "packages": [asdict(p) for p in packages],
     }

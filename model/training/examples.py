@@ -21,7 +21,6 @@ from model.training.documents import Document
 
 MOST_MIDDLE = 160  # tokens of all holes of an example
 BEFORE, AFTER = 12_000, 6_000  # characters around the hole that are looked at; the same as a server's window
-CHARACTERS_PER_EXAMPLE = 700  # how much of a document one example uses up; a third of the draws fall on empty places
 MOST_EXAMPLES = 40  # of one document
 
 
@@ -158,7 +157,7 @@ def pack(sequences: Iterator[tuple[list[int], list[int]]], length: int, pad: int
     return Windows(tokens, segment, hole)
 
 
-def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length: int) -> Windows:
+def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length: int, characters: int) -> Windows:
     seed, documents = shard
     tokenizer, rng = Tokenizer.load(tokenizer_path), np.random.default_rng([seed, length])
     budgets = [length // 4, length // 2, length, length]
@@ -168,7 +167,7 @@ def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length:
         for document in documents:
             other = siblings.get(document.package)
             siblings[document.package] = document
-            for _ in range(min(MOST_EXAMPLES, 1 + len(document.text) // CHARACTERS_PER_EXAMPLE)):
+            for _ in range(min(MOST_EXAMPLES, 1 + len(document.text) // characters)):
                 example = sample_example(document, rng, other if rng.random() < 0.1 else None)
                 encoded = example and encode_example(tokenizer, example, budgets[int(rng.integers(len(budgets)))])
                 if encoded:
@@ -179,11 +178,13 @@ def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length:
     return Windows(windows.tokens[order], windows.segment[order], windows.hole[order])
 
 
-def pack_documents(documents: Sequence[Document], tokenizer_path: Path, length: int) -> Windows:
-    """Windows of `length` tokens with about one example for each `CHARACTERS_PER_EXAMPLE` of the documents."""
+def pack_documents(documents: Sequence[Document], tokenizer_path: Path, length: int, characters: int) -> Windows:
+    """Windows of `length` tokens. One example is drawn for so many characters of a document; a third of the draws fall on
+    empty places.
+    """
     shards = [(number, list(documents[at : at + 500])) for number, at in enumerate(range(0, len(documents), 500))]
     with ProcessPoolExecutor() as pool:
-        work = pool.map(partial(_pack_shard, tokenizer_path=tokenizer_path, length=length), shards)
+        work = pool.map(partial(_pack_shard, tokenizer_path=tokenizer_path, length=length, characters=characters), shards)
         packed = list(track(work, f"Packing windows of {length}", total=len(shards)))
     return Windows(
         np.concatenate([w.tokens for w in packed]),

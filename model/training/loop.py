@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -36,8 +37,9 @@ from model.training.objective import Batch, Losses, attention_bias, losses, make
 SHORT, LONG = 512, 1024  # tokens of a window, early and late in the run
 SHORT_SHARE = 0.7  # of the documents; the others are packed into long windows
 DRAFTS_FROM = 0.6  # of the run: next-token loss alone before, canvases as well from here on
-LONG_FROM = 0.75
-DECAY_FROM = 0.6
+DECAY_FROM = 0.6  # of the run: from here on the rate falls, the windows are long, and the decay's code is among them
+DECAY_SHARE = 0.4  # of the batches from there on
+CHARACTERS_PER_EXAMPLE, CHARACTERS_PER_DECAY_EXAMPLE = 700, 250
 WARM_UP = 60  # steps
 MATRIX_RATE, EMBEDDING_RATE = 0.02, 0.003
 HELDOUT_WINDOWS = 64
@@ -47,7 +49,7 @@ HELDOUT_WINDOWS = 64
 class Run:
     """What one training run is asked to do. `tokens` may differ from resume to resume: it only moves the schedule."""
 
-    corpus: Path  # holds train.jsonl, heldout.jsonl and tokenizer.json; packed windows are cached in it
+    corpus: Path  # holds train.jsonl, decay.jsonl, heldout.jsonl and tokenizer.json; packed windows are cached in it
     folder: Path  # checkpoints and log
     tokens: int
     start: Path | None = None  # folder of a model whose weights a new run goes on from; None: random ones
@@ -66,20 +68,35 @@ class Run:
 class Packed:
     short: Windows
     long: Windows
+    decay: Windows
     heldout: Windows
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Windows in the order in which a run meets them, over and over."""
+
+    windows: Windows
+    order: NDArray[np.int64]
+
+    def rows(self, first: int, count: int) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = self.order[np.arange(first, first + count) % len(self.order)]
+        return found
 
 
 def prepare(corpus: Path) -> Packed:
     """The corpus as packed windows, from the cache beside it or made now."""
     folder, tokenizer = corpus / "packed", corpus / "tokenizer.json"
-    files = [folder / f"{name}.npz" for name in ("short", "long", "heldout")]
+    files = [folder / f"{name}.npz" for name in ("short", "long", "decay", "heldout")]
     if not all(file.exists() for file in files):
         folder.mkdir(exist_ok=True)
         documents = read_documents(corpus / "train.jsonl")
         cut = int(len(documents) * SHORT_SHARE)
-        pack_documents(read_documents(corpus / "heldout.jsonl"), tokenizer, SHORT).save(files[2])
-        pack_documents(documents[cut:], tokenizer, LONG).save(files[1])
-        pack_documents(documents[:cut], tokenizer, SHORT).save(files[0])
+        decay, heldout = (read_documents(corpus / f"{name}.jsonl") for name in ("decay", "heldout"))
+        pack_documents(documents[:cut], tokenizer, SHORT, CHARACTERS_PER_EXAMPLE).save(files[0])
+        pack_documents(documents[cut:], tokenizer, LONG, CHARACTERS_PER_EXAMPLE).save(files[1])
+        pack_documents(decay, tokenizer, LONG, CHARACTERS_PER_DECAY_EXAMPLE).save(files[2])
+        pack_documents(heldout, tokenizer, SHORT, CHARACTERS_PER_EXAMPLE).save(files[3])
     return Packed(*(Windows.load(file) for file in files))
 
 
@@ -160,7 +177,10 @@ def _train(run: Run, rank: int) -> Path:
         network.load_state_dict(model.network.state_dict())
         before = model.card.trained_tokens
     # A run that goes on from a model meets the windows in another order than the run that made the model.
-    orders = [np.random.default_rng([run.seed, before]).permutation(len(w.tokens)) for w in (packed.short, packed.long)]
+    short, long, decay = (
+        Shuffled(windows, np.random.default_rng([run.seed, before]).permutation(len(windows.tokens)))
+        for windows in (packed.short, packed.long, packed.decay)
+    )
     objective = torch.compile(losses, dynamic=False) if run.compile else losses
     stopping: list[int] = []
     previous = {s: signal.signal(s, lambda number, _: stopping.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -193,12 +213,11 @@ def _train(run: Run, rank: int) -> Path:
         began, at_start, recent = time.perf_counter(), done, 0.0
         while done < run.tokens and not stop:
             progress = done / run.tokens
-            late = progress >= LONG_FROM
-            windows, order = (packed.long, orders[1]) if late else (packed.short, orders[0])
+            source, mixed_in = (long, decay) if progress >= DECAY_FROM else (short, None)
             if rank == 0 and progress >= DECAY_FROM > (done - run.tokens_per_step) / run.tokens:
                 save()
                 shutil.copy(checkpoint, run.folder / "plateau.pt")
-            own = _step(run, rank, network, objective, windows, order, tokenizer, step, progress >= DRAFTS_FROM, device)
+            own = _step(run, rank, network, objective, source, mixed_in, tokenizer, step, progress >= DRAFTS_FROM, device)
             updated = [p for p in network.parameters() if p.grad is not None]
             next_token, canvas, asked_to_stop = _sum_over_workers(run, updated, [*own, float(bool(stopping))])
             stop = asked_to_stop > 0
@@ -252,8 +271,8 @@ def _step(
     rank: int,
     network: Network,
     objective: Callable[[Network, Batch, Tensor], tuple[Losses, Tensor, Tensor]],
-    windows: Windows,
-    order: NDArray[np.int64],
+    source: Shuffled,
+    mixed_in: Shuffled | None,
     tokenizer: Tokenizer,
     step: int,
     canvases: bool,
@@ -263,20 +282,31 @@ def _step(
 
     The windows of a step depend on its number alone, so a resumed run, or one with more workers, sees the same.
     """
-    length = windows.tokens.shape[1]
+    length = source.windows.tokens.shape[1]
     per_step, at_once = run.tokens_per_step // length, max(1, run.tokens_at_once // length)
-    first = step * per_step
+    batches = math.ceil(per_step / at_once)
     next_token = canvas = 0.0
-    for start in range(first + rank * at_once, first + per_step, at_once * run.workers):
-        rng = np.random.default_rng([run.seed, start])
-        rows = order[np.arange(start, min(start + at_once, first + per_step)) % len(order)]
-        batch = make_batch(windows, rows, tokenizer, rng, canvases).to(device)
+    for number in range(rank, batches, run.workers):
+        whole = step * batches + number  # of the run, if all of it were like this step
+        rng = np.random.default_rng([run.seed, whole])
+        chosen, place = (source, whole) if mixed_in is None else interleaved(source, mixed_in, whole)
+        rows = chosen.rows(place * at_once, min(at_once, per_step - number * at_once))
+        batch = make_batch(chosen.windows, rows, tokenizer, rng, canvases).to(device)
         found, _, _ = objective(network, batch, attention_bias(batch, torch.bfloat16))
         share = len(rows) / per_step
         (found.total * share).backward()
         next_token += float(found.next_token.detach()) * share
         canvas += float(found.canvas.detach()) * share
     return next_token, canvas
+
+
+def interleaved(source: Shuffled, mixed_in: Shuffled, number: int) -> tuple[Shuffled, int]:
+    """Which windows the batch of this number is made of, and how many batches of that kind stand before it.
+
+    Evenly spread and known from the number alone: of any n batches in a row, `DECAY_SHARE` * n are mixed in, give or take one.
+    """
+    before, behind = int(number * DECAY_SHARE), int((number + 1) * DECAY_SHARE)
+    return (mixed_in, before) if behind > before else (source, number - before)
 
 
 @torch.no_grad()

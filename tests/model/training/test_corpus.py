@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from model.training.corpus import (
     names_in,
     permissive_license,
     without_duplicates,
+    write_corpus,
 )
-from model.training.documents import Document
+from model.training.documents import Document, read_documents
 
 CODE = "\n".join(f"def function_{i}(argument):\n    value = argument + {i}\n    return value * value\n" for i in range(12))
 
@@ -78,6 +80,37 @@ def test_files_that_hold_a_benchmark_are_left_out(tmp_path: Path) -> None:
     assert not contaminated(CODE, benchmark)
 
 
+def wheel(folder: Path, name: str, files: dict[str, str]) -> tuple[str, str]:
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}-1.0.dist-info/METADATA", f"Name: {name}\nVersion: 1.0\nLicense-Expression: MIT\n")
+        for file, text in files.items():
+            archive.writestr(f"{name}/{file}", text)
+    return "wheel", str(path)
+
+
+def test_code_of_the_decay_adds_to_the_rest_and_changes_nothing_of_it(tmp_path: Path) -> None:
+    other, third = (CODE.replace("value", name).replace("argument", f"{name}_from") for name in ("result", "length"))
+    sources = [
+        wheel(tmp_path, "funcy", {"copied.py": CODE, "own.py": third, "tests/test_own.py": third.replace("length", "size")}),
+        wheel(tmp_path, "toy", {"code.py": CODE}),
+        wheel(tmp_path, "attrs", {"held.py": other}),
+    ]
+    texts = {}
+    for name, wanted in (("with", sources), ("without", sources[1:])):
+        (tmp_path / name).mkdir()
+        packages = write_corpus(tmp_path / name, wanted)
+        texts[name] = {split: (tmp_path / name / f"{split}.jsonl").read_text() for split in ("train", "decay", "heldout")}
+    assert texts["with"]["train"] == texts["without"]["train"]
+    assert texts["with"]["heldout"] == texts["without"]["heldout"]
+    assert [d.path for d in read_documents(tmp_path / "with" / "decay.jsonl")] == ["funcy/own.py"]
+    assert texts["without"]["decay"] == ""
+    manifest = json.loads((tmp_path / "with" / "manifest.json").read_text())
+    said = {p["name"]: (p["heldout"], p["decay"]) for p in manifest["packages"]}
+    assert said == {"attrs": (True, False), "toy": (False, False), "funcy": (False, True)}
+    assert {package.name for package in packages} == {"attrs", "toy"}
+
+
 def test_the_bundled_model_names_the_manifest_of_its_data() -> None:
     assert read_card(BUNDLED).data_manifest_sha256 == hashlib.sha256((HERE / "manifest.json").read_bytes()).hexdigest()
 
@@ -85,7 +118,8 @@ def test_the_bundled_model_names_the_manifest_of_its_data() -> None:
 def test_no_package_is_both_trained_on_and_held_out() -> None:
     manifest = json.loads((HERE / "manifest.json").read_text())
     trained = {p["name"].lower() for p in manifest["packages"] if not p["heldout"]}
-    heldout = set(names_in(HERE / "heldout.txt"))
+    heldout, listed, decay = (names_in(HERE / f"{name}.txt") for name in ("heldout", "packages", "decay"))
     assert not trained & heldout
-    assert not set(names_in(HERE / "packages.txt")) & heldout
+    assert not listed & heldout
+    assert not decay & (listed | heldout)
     assert manifest["bytes"]["train"] > 50_000_000

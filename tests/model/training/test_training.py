@@ -19,7 +19,7 @@ from model.tokenization.tokenizer import Tokenizer
 from model.training.documents import Document, read_documents
 from model.training.examples import Windows, encode_example, pack_documents, sample_example
 from model.training.export import export
-from model.training.loop import Run, train
+from model.training.loop import DECAY_SHARE, Run, Shuffled, interleaved, train
 from model.training.objective import attention_bias, losses, make_batch
 from model.training.recipe import Recipe, follow
 
@@ -33,7 +33,7 @@ SOURCE = "\n\n".join(
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     documents = [Document("toy", f"{n}.py", SOURCE.replace("area", f"area{n}")) for n in range(60)]
-    for name, part in (("train", documents[:50]), ("heldout", documents[50:])):
+    for name, part in (("train", documents[:45]), ("decay", documents[45:50]), ("heldout", documents[50:])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(asdict(d)) + "\n" for d in part))
     (folder / "manifest.json").write_text(json.dumps({"packages": [{"license": "MIT", "heldout": False}]}))
     shutil.copy(BUNDLED / "tokenizer.json", folder / "tokenizer.json")
@@ -120,8 +120,17 @@ def test_two_workers_make_the_model_that_one_makes(corpus: Path, tmp_path: Path)
             assert 0 <= float(difference) < 0.1
 
 
+def test_a_batch_in_so_many_of_the_decay_is_its_own_code_and_no_window_is_left_out(corpus: Path) -> None:
+    windows = pack_documents(read_documents(corpus / "decay.jsonl"), corpus / "tokenizer.json", 1024, 250)
+    general, own = (Shuffled(windows, np.arange(len(windows.tokens))) for _ in range(2))
+    found = [interleaved(general, own, number) for number in range(200)]
+    for kind, share in ((own, DECAY_SHARE), (general, 1 - DECAY_SHARE)):
+        places = [place for chosen, place in found if chosen is kind]
+        assert places == list(range(round(200 * share)))
+
+
 def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corpus: Path, tokenizer: Tokenizer) -> None:
-    windows = pack_documents(read_documents(corpus / "train.jsonl")[:5], corpus / "tokenizer.json", 512)
+    windows = pack_documents(read_documents(corpus / "train.jsonl")[:5], corpus / "tokenizer.json", 512, 700)
     network = random_network(torch.float64)
     rows = np.arange(min(2, len(windows.tokens)))
     found = {}
@@ -143,7 +152,7 @@ def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corp
 
 
 def test_no_slot_is_given_its_own_answer(corpus: Path, tokenizer: Tokenizer) -> None:
-    windows = pack_documents(read_documents(corpus / "train.jsonl")[:20], corpus / "tokenizer.json", 512)
+    windows = pack_documents(read_documents(corpus / "train.jsonl")[:20], corpus / "tokenizer.json", 512, 700)
     batch = make_batch(windows, np.arange(len(windows.tokens)), tokenizer, np.random.default_rng(1), True)
     asked = batch.slot_targets >= 0
     assert int(asked.sum()) > 100
