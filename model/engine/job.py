@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from model.checkpoints.store import Model
 from model.engine.session import CHUNK, Session
-from model.infilling.checked import CheckedDecoder, Limits
+from model.infilling.checked import CheckedDecoder, Limits, Sources
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation
 from model.infilling.request import Cancelled, InfillRequest
@@ -22,6 +20,7 @@ from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
 Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as they stand after a pass; the mask where none is
+LEFT_TO_FIRST_PASS = 32  # new visible tokens that the first pass reads along with its drafts
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
 _FOREVER = 86_400.0  # seconds
 
@@ -52,7 +51,7 @@ class Job:
         self._cancelled, self._watch = cancelled, watch
         self.seconds = dict.fromkeys(("context", "prefill", "denoise"), 0.0)
         self.encoded = 0  # visible tokens that were not in the session's cache
-        self.steps = 0  # passes that drafted or checked something, the one that reads the visible text's end included
+        self.steps = 0  # passes that drafted or checked something
         self.forward_passes = 0
 
     @property
@@ -85,9 +84,10 @@ class Job:
     def _first_hole(self, parts: tuple[str, ...], candidates: int, earlier: list[list[int]]) -> list[Filling]:
         request, tokenizer = self._request, self._model.tokenizer
         prefix, owed = split_partial_word(parts[0])
-        opener, continuation, visible = self._read_visible((prefix, *parts[1:]))
+        continuation, visible, unread = self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
         limits = Limits(request.max_tokens, request.single_line, request.stop_after_line, request.allow_empty)
-        decoder = CheckedDecoder(tokenizer, self._healing, limits)
+        sources = self._model.sources if request.drafts else Sources(False, False)
+        decoder = CheckedDecoder(tokenizer, self._healing, limits, visible, self._model.copy_gate, sources)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:
@@ -95,14 +95,18 @@ class Job:
                 self._watch([*earlier, [t for t in tokens if t != tokenizer.eos], *([tokenizer.mask] for _ in range(later))])
 
         with self._timed("denoise"):
-            chains = decoder.run(continuation, visible, opener, owed.encode(), candidates, self._keep_going, watch)
+            chains = decoder.run(continuation, unread, owed.encode(), candidates, self._keep_going, watch)
+            self._session.adopt(unread)
             one_line = request.single_line or request.stop_after_line
             if one_line and not any(chain.complete for chain in chains) and not self.out_of_time:
-                # A small model can go round in circles until the tokens run out; what begins otherwise often does not.
-                chains = decoder.run(continuation, visible, opener, owed.encode(), WAYS_OUT, self._keep_going, watch)
+                # A small model can go round in circles; what begins otherwise often does not.
+                more = CheckedDecoder(tokenizer, self._healing, limits, visible, self._model.copy_gate, sources)
+                again = Continuation(self._model.network, self._session.cache, len(visible) - 1)
+                chains = more.run(again, visible[-1:], owed.encode(), WAYS_OUT, self._keep_going, watch)
                 chains = sorted(chains, key=lambda chain: not chain.complete)[:candidates]
+                continuation.passes += again.passes
         self.forward_passes += continuation.passes
-        self.steps += continuation.passes + 1
+        self.steps += continuation.passes
         fillings = []
         for chain in chains:
             tokens = [token for token in chain.tokens if token != tokenizer.eos]
@@ -111,7 +115,7 @@ class Job:
 
     def _unchecked(self) -> Filling:
         request = self._request
-        _, continuation, _ = self._read_visible(request.parts)
+        continuation, _, _ = self._read_visible(request.parts, 0)
         with self._timed("denoise"):
             holes = fill_unchecked(
                 continuation,
@@ -133,15 +137,16 @@ class Job:
             all(hole.complete for hole in holes),
         )
 
-    def _read_visible(self, parts: tuple[str, ...]) -> tuple[Tensor, Continuation, list[int]]:
-        """Hidden state of the last visible row, what continues it, and the visible tokens."""
+    def _read_visible(self, parts: tuple[str, ...], leave: int) -> tuple[Continuation, list[int], list[int]]:
+        """What continues the visible text, its tokens, and those of them that the continuation is to read first."""
         with self._timed("context"):
             visible = encode_visible(self._model.tokenizer, parts, self._request.other_files, self._request.context_tokens)
         with self._timed("prefill"):
-            opener, encoded = self._session.encode(self._model.network, visible, self._check_wanted)
-        self.encoded += encoded
+            encoded = self._session.encode(self._model.network, visible, self._check_wanted, leave)
         self.forward_passes += -(-encoded // CHUNK)
-        return opener, Continuation(self._model.network, self._session.cache, len(visible)), visible
+        base = len(self._session.tokens)
+        self.encoded += encoded + len(visible) - base
+        return Continuation(self._model.network, self._session.cache, base), visible, visible[base:]
 
     def _text(self, tokens: list[int], complete: bool, owed: str) -> str:
         """Text of one hole without what healing wrote again; never a cut-off line."""

@@ -2,36 +2,38 @@
 
 Knows the tokens of one hole, drafts and acceptance. Knows no text cache's upkeep and no deadline policy. What it writes is,
 token for token, what greedy decoding one token at a time writes (tested against `reference.py`); drafts only change how many
-passes it takes. Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with the model as its own
-drafter (TiDAR, 2025).
+passes it takes. Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with the model as one of its
+own drafters (TiDAR, 2025).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from model.infilling.copies import SHORT_MATCH, Copies
+from model.infilling.copies import Copies, CopyGate, Matches
+from model.infilling.drafts import Drafter, DraftTree
 from model.infilling.passes import Continuation, Row
+from model.infilling.trigrams import TrigramTable
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
 SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is nearly never right at this model's size
+LONGEST_PERIOD, LEAST_REPEATED = 8, 16  # tokens; so many that repeat a period at least three times are a circle
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the text of a hole ends at the latest, and which drafts are made."""
+    """Where the text of a hole ends at the latest."""
 
     max_tokens: int
     single_line: bool  # the first line break ends the hole
     stop_after_line: bool = False  # the first one behind text does
     allow_empty: bool = True  # False: the hole may not end before it began
-    canvas_drafts: bool = True
-    copy_drafts: bool = True
 
     def ends_line(self, tokenizer: Tokenizer, written: list[int]) -> bool:
         """Whether the last of the tokens written so far ends the hole with a line break."""
@@ -39,29 +41,74 @@ class Limits:
             return False
         return self.single_line or bool(tokenizer.decode_bytes(written).strip())
 
+    def gives_up(self, written: list[int]) -> bool:
+        """Whether the text has used up its tokens or goes round in circles, as small models do."""
+        if len(written) >= self.max_tokens:
+            return True
+        for period in range(1, LONGEST_PERIOD + 1):
+            size = max(LEAST_REPEATED, 3 * period)
+            if len(written) >= size and written[-size:-period] == written[-size + period :]:
+                return True
+        return False
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Who may propose tokens. They change the number of passes, not what is written."""
+
+    canvas: bool = True
+    copies: bool = True
+    table: TrigramTable | None = None
+
 
 @dataclass
 class Chain:
     """One candidate as it grows: `tokens`, `<eos>` included where the model wrote it, and their log probabilities."""
 
     owed: bytes
+    matches: Matches
+    unread: list[int]  # tokens at its end that no pass has read: the newest one, at first the visible text's last ones
     tokens: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)  # continuation rows that hold its tokens
-    draft: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)  # continuation rows of what was read, drafts that were not kept left out
+    draft: DraftTree = field(default_factory=DraftTree)
+    accepted: Counter[str] = field(default_factory=Counter)  # drafted tokens that were kept, by who proposed them
     complete: bool = False  # it ended by itself: at `<eos>` or at the end of a line
-    growing: bool = True  # neither complete nor out of tokens
+    growing: bool = True  # neither complete nor given up
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one pass found. `roots` are the rows of the chains' last tokens, `firsts` their numbers among the `scores`."""
+
+    start: int  # number of the pass's row 0 in the continuation
+    roots: list[int]
+    firsts: list[int]
+    scores: Tensor  # (asked rows, vocabulary): of each chain's last token and then of its drafts
+    slots: Tensor  # (asked rows * SLOTS, width)
 
 
 class CheckedDecoder:
-    def __init__(self, tokenizer: Tokenizer, healing: Healing, limits: Limits) -> None:
-        self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
+    """Fills one hole of a text whose tokens are `visible`; they end in the hole's mark."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        healing: Healing,
+        limits: Limits,
+        visible: Sequence[int],
+        gate: CopyGate | None,
+        sources: Sources,
+    ) -> None:
+        self._tokenizer, self._healing, self._limits, self._gate = tokenizer, healing, limits, gate
+        self._copies = Copies(visible[:-1], tokenizer.ordinary)
+        self._drafter = Drafter(self._copies if sources.copies else None, sources.table)
+        self._canvas = sources.canvas
 
     def run(
         self,
         continuation: Continuation,
-        visible: list[int],
-        opener: Tensor,
+        unread: Sequence[int],
         owed: bytes,
         candidates: int,
         keep_going: Callable[[], bool],
@@ -69,110 +116,146 @@ class CheckedDecoder:
     ) -> list[Chain]:
         """Chains for the `candidates` likeliest first tokens, the greedy one first.
 
-        `opener` is the hidden state of the last visible row. `keep_going` is asked before each pass. `watch` is shown what
+        `unread` are the last visible tokens, the hole's mark included, which the continuation does not stand behind yet: the
+        first pass reads them into its rows 0, 1, ... `keep_going` is asked before each further pass. `watch` is shown what
         the greedy chain has written after each pass.
         """
-        copies = Copies(visible, self._tokenizer.ordinary, self._tokenizer.eos)
-        chains = self._first_tokens(continuation, opener, owed, candidates)
-        for chain in chains:
-            if self._limits.copy_drafts and chain.growing:
-                chain.draft = copies.draft(chain.tokens)[0]
+        chains = self._first_pass(continuation, unread, owed, candidates)
         while growing := [chain for chain in chains if chain.growing]:
             if watch is not None:
                 watch(chains[0].tokens)
             if not keep_going():
                 break
-            self._step(continuation, copies, growing)
+            self._step(continuation, growing)
         if watch is not None and chains:
             watch(chains[0].tokens)
         return chains
 
-    def _first_tokens(self, continuation: Continuation, opener: Tensor, owed: bytes, candidates: int) -> list[Chain]:
-        logits = continuation.network.logits(opener[None])[0].float()
-        scores = torch.log_softmax(logits, -1)
-        self._forbid(scores, owed, at_start=True)
-        best = torch.topk(scores, candidates)
-        chains = []
-        for score, token in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            if score == float("-inf"):
-                break
-            chain = Chain(owed)
-            self._write(chain, token, score)
-            chains.append(chain)
-        return chains
+    def _first_pass(self, continuation: Continuation, unread: Sequence[int], owed: bytes, candidates: int) -> list[Chain]:
+        chain = Chain(owed, self._copies.matches, list(unread))
+        chain.draft = self._draft(chain, [])
+        reading = self._read(continuation, [chain])
+        root = reading.roots[0]
+        best = torch.topk(self._next_scores(reading.scores[0], chain), candidates)
+        read = [reading.start + row for row in range(root + 1)]
+        others = []
+        for score, token in zip(best.values.tolist()[1:], best.indices.tolist()[1:], strict=True):
+            if score > float("-inf"):
+                other = Chain(owed, self._copies.matches, [], rows=list(read))
+                self._write(other, token, score)
+                other.draft = self._draft(other, [])
+                others.append(other)
+        if best.values[0] == float("-inf"):
+            return []
+        self._go_on(continuation, reading, 0, chain)
+        return [chain, *others]
 
-    def _forbid(self, scores: Tensor, owed: bytes, at_start: bool = False) -> None:
-        """-inf for what can not stand here: marks, tokens that do not spell what is owed, an end at the start."""
-        eos = scores[..., self._tokenizer.eos].clone()
-        scores[..., self._tokenizer.ordinary :] = float("-inf")
-        scores[..., self._tokenizer.eos] = eos
-        if at_start and not self._limits.allow_empty:
-            scores[..., self._tokenizer.eos] = float("-inf")
-            if self._limits.single_line:
-                scores[..., torch.from_numpy(self._healing.line_breaks).to(scores.device)] = float("-inf")
-        if owed:
-            scores[..., torch.from_numpy(self._healing.forbidden(owed)).to(scores.device)] = float("-inf")
+    def _next_scores(self, scores: Tensor, chain: Chain) -> Tensor:
+        """Log probabilities of the chain's next token: the model's, without what can not stand here, with copies mixed in."""
+        return next_scores(
+            scores, self._tokenizer, self._healing, self._limits, self._gate, self._copies, chain.matches, chain.owed,
+            not chain.tokens,
+        )  # fmt: skip
 
     def _write(self, chain: Chain, token: int, score: float) -> None:
         chain.tokens.append(token)
+        chain.unread = [token]
         chain.scores.append(score)
         chain.owed = self._healing.owed_after(chain.owed, token)
+        chain.matches = self._copies.extended(chain.matches, token)
         chain.complete = token == self._tokenizer.eos or self._limits.ends_line(self._tokenizer, chain.tokens)
-        chain.growing = not chain.complete and len(chain.tokens) < self._limits.max_tokens
+        chain.growing = not chain.complete and not self._limits.gives_up(chain.tokens)
 
-    def _step(self, continuation: Continuation, copies: Copies, chains: list[Chain]) -> None:
-        """One pass for all chains: reads the newest and the drafted tokens and the canvases behind them, then accepts."""
+    def _step(self, continuation: Continuation, chains: list[Chain]) -> None:
+        """One pass for all chains: what they have not read, their drafts and the canvases behind those; then accepts."""
+        reading = self._read(continuation, chains)
+        for number, chain in enumerate(chains):
+            self._go_on(continuation, reading, number, chain)
+
+    def _read(self, continuation: Continuation, chains: list[Chain]) -> _Reading:
         rows: list[Row] = []
-        spans: list[range] = []  # for each chain: its text rows
-        canvases: dict[int, int] = {}  # text row -> first slot of the canvas behind it
+        roots, firsts = [], []
         for chain in chains:
-            first = len(rows)
-            position = continuation.base + len(chain.rows)
-            sees = list(chain.rows)
-            for offset, token in enumerate([chain.tokens[-1], *chain.draft]):
-                sees.append(continuation.rows + len(rows))
-                rows.append(Row(token, position + offset, tuple(sees)))
-            spans.append(range(first, len(rows)))
-        wanted = [row for span in spans for row in span]
-        for row in wanted if self._limits.canvas_drafts else ():
-            canvases[row] = len(rows)
+            position, sees = continuation.base + len(chain.rows), tuple(chain.rows)
+            for token in chain.unread:
+                sees = (*sees, continuation.rows + len(rows))
+                rows.append(Row(token, position, sees))
+                position += 1
+            root = len(rows) - 1
+            for number, node in enumerate(chain.draft.nodes, 1):
+                above = rows[root + 1 + node.parent]
+                rows.append(Row(node.token, above.position + 1, (*above.sees, continuation.rows + root + number)))
+            roots.append(root)
+            firsts.append(sum(len(other.draft.nodes) + 1 for other in chains[: len(firsts)]))
+        # The rows that say what comes next: each chain's last token and its drafts.
+        asked = [row for chain, root in zip(chains, roots, strict=True) for row in range(root, root + 1 + len(chain.draft.nodes))]
+        slots_from = len(rows)
+        for row in asked if self._canvas else ():
             own = range(continuation.rows + len(rows), continuation.rows + len(rows) + SLOTS)
             for offset in range(1, SLOTS + 1):
-                sees_too = (*rows[row].sees, *own)
-                rows.append(Row(self._tokenizer.mask, rows[row].position + offset, sees_too, self._tokenizer.holes[0]))
+                sees = (*rows[row].sees, *own)
+                rows.append(Row(self._tokenizer.mask, rows[row].position + offset, sees, self._tokenizer.holes[0]))
         start = continuation.rows
         hidden = continuation.read(rows)
-        scores = torch.log_softmax(continuation.network.logits(hidden[wanted]).float(), -1)
-        self._forbid(scores, b"")
-        values, indices = scores.max(-1)
-        best = dict(zip(wanted, zip(values.tolist(), indices.tolist(), scores, strict=True), strict=True))
-        for chain, span in zip(chains, spans, strict=True):
-            row = self._accept(chain, start, span, best)
-            if chain.growing:
-                slot = canvases.get(row)
-                slots = None if slot is None else hidden[slot + 1 : slot + SLOTS]  # the first one repeats the check
-                chain.draft = self._draft(continuation, copies, chain, slots)
+        scores = torch.log_softmax(continuation.network.logits(hidden[asked]).float(), -1)
+        return _Reading(start, roots, firsts, scores, hidden[slots_from:])
 
-    def _accept(self, chain: Chain, start: int, span: range, best: dict[int, tuple[float, int, Tensor]]) -> int:
-        """Keeps the drafted tokens that the check would have written, and the one it writes behind them. Returns its row."""
-        row = span.start
-        for drafted in [*chain.draft, None]:
-            chain.rows.append(start + row)
-            score, token, all_scores = best[row]
-            if chain.owed:
-                self._forbid(all_scores, chain.owed)
-                score, token = float(all_scores.max()), int(all_scores.argmax())
-            self._write(chain, token, score)
-            if token != drafted or not chain.growing:
-                break
-            row += 1
-        return row
+    def _go_on(self, continuation: Continuation, reading: _Reading, number: int, chain: Chain) -> None:
+        """Keeps the drafted tokens that the check would have written, writes the one behind them, and drafts anew."""
+        root, first = reading.roots[number], reading.firsts[number]
+        chain.rows += [reading.start + root + row for row in range(1 - len(chain.unread), 0)]
+        node: int | None = -1
+        last = -1
+        while node is not None:
+            last = node
+            chain.rows.append(reading.start + root + 1 + node)
+            score, token = self._next_scores(reading.scores[first + 1 + node], chain).max(-1)
+            self._write(chain, int(token), float(score))
+            node = chain.draft.child(node, chain.tokens[-1]) if chain.growing else None
+            if node is not None:
+                chain.accepted[chain.draft.nodes[node].source] += 1
+        if chain.growing:
+            slots = (first + 1 + last) * SLOTS  # the first slot repeats the check
+            drafted = self._likeliest(continuation, reading.slots[slots + 1 : slots + SLOTS]) if self._canvas else []
+            chain.draft = self._draft(chain, drafted)
 
-    def _draft(self, continuation: Continuation, copies: Copies, chain: Chain, slots: Tensor | None) -> list[int]:
-        """What may follow: a copy if the match is long enough to trust it, else the canvas's tokens."""
-        drafted, match = copies.draft(chain.tokens) if self._limits.copy_drafts else ([], 0)
-        if match <= SHORT_MATCH and slots is not None:
-            logits = continuation.network.logits(slots)
-            logits[:, self._tokenizer.ordinary :] = float("-inf")
-            drafted = logits.argmax(-1).tolist()
-        return drafted[: self._limits.max_tokens - len(chain.tokens)]
+    def _likeliest(self, continuation: Continuation, slots: Tensor) -> list[tuple[int, float]]:
+        logits = continuation.network.logits(slots).float()
+        logits[:, self._tokenizer.ordinary :] = float("-inf")
+        values, tokens = torch.softmax(logits, -1).max(-1)
+        return list(zip(tokens.tolist(), values.tolist(), strict=True))
+
+    def _draft(self, chain: Chain, slots: list[tuple[int, float]]) -> DraftTree:
+        ending = [*self._copies.ending, *chain.tokens][-2:]
+        most = self._limits.max_tokens - len(chain.tokens) - 1
+        forbidden = self._healing.forbidden(chain.owed) if chain.owed else None
+        return self._drafter.tree(ending, chain.matches, slots, most, forbidden)
+
+
+def next_scores(
+    scores: Tensor,
+    tokenizer: Tokenizer,
+    healing: Healing,
+    limits: Limits,
+    gate: CopyGate | None,
+    copies: Copies,
+    matches: Matches,
+    owed: bytes,
+    at_start: bool,
+) -> Tensor:
+    """Log probabilities (vocabulary,) of a hole's next token, from the network's.
+
+    -inf for what can not stand here: marks, tokens that do not spell what is `owed`, an end `at_start` where the hole may
+    not be empty. With a gate, what followed the longest match in the visible text is mixed in.
+    """
+    allowed = scores.clone()
+    allowed[tokenizer.ordinary :] = float("-inf")
+    allowed[tokenizer.eos] = scores[tokenizer.eos]
+    if at_start and not limits.allow_empty:
+        allowed[tokenizer.eos] = float("-inf")
+        if limits.single_line:
+            allowed[torch.from_numpy(healing.line_breaks).to(scores.device)] = float("-inf")
+    if owed:
+        allowed[torch.from_numpy(healing.forbidden(owed)).to(scores.device)] = float("-inf")
+    allowed = torch.log_softmax(allowed, -1)
+    return allowed if gate is None else gate.mixed(allowed, copies.followers(matches))

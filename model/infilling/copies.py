@@ -1,45 +1,94 @@
-"""Drafts by copying: what followed the longest earlier occurrence of the last tokens (prompt look-up decoding).
+"""Copying from the visible text: what followed the longest earlier occurrence of the last tokens, and how far to trust it.
 
-Knows token ids. Knows no network; a wrong copy costs time, never quality, because the check reads it.
+Knows token ids and log probabilities. Knows no network. A pointer to the context mixed into the model's own distribution is
+the old remedy of small models (Merity et al. 2017, with an n-gram match in the place of their attention).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 LONGEST_MATCH = 8  # tokens
-SHORT_MATCH = 1  # a match this short says little: few tokens are drafted after it
-DRAFT, SHORT_DRAFT = 8, 2  # tokens
+FEATURES = 14
+
+# For each place in the visible text whose token is the last one: how many tokens before it agree as well, itself included.
+Matches = dict[int, int]
+
+
+@dataclass(frozen=True)
+class Followers:
+    """How often each token stood behind the longest match, which is `match` tokens long."""
+
+    match: int
+    counts: Counter[int]
 
 
 class Copies:
-    """The visible tokens, indexed, and those written since. `ordinary` ends the ids that may be copied."""
+    """The visible tokens, indexed. Ids from `ordinary` on are marks, which nobody copies."""
 
-    def __init__(self, tokens: Sequence[int], ordinary: int, eos: int) -> None:
-        self._tokens = list(tokens)
-        self._copyable = (ordinary, eos)
+    def __init__(self, tokens: Sequence[int], ordinary: int) -> None:
+        self._tokens, self._ordinary = list(tokens), ordinary
         self._places: dict[int, list[int]] = defaultdict(list)
-        for place, token in enumerate(self._tokens):
+        for place, token in enumerate(self._tokens[:-1]):
             self._places[token].append(place)
+        self.matches: Matches = {}  # of the end of the visible text
+        for token in self._tokens[-LONGEST_MATCH:]:
+            self.matches = self.extended(self.matches, token)
 
-    def draft(self, written: Sequence[int]) -> tuple[list[int], int]:
-        """Tokens that may follow `written` (which itself follows the visible tokens), and the length of the match."""
-        recent = [*self._tokens[-LONGEST_MATCH:], *written][-LONGEST_MATCH:]
-        best, where = 0, -1
-        for place in reversed(self._places.get(recent[-1], ())):
-            if place == len(self._tokens) - 1:
-                continue
-            length = 1
-            while length < len(recent) and length <= place and self._tokens[place - length] == recent[-1 - length]:
-                length += 1
-            if length > best:
-                best, where = length, place
-            if best == len(recent):
-                break
-        drafted = []
-        for token in self._tokens[where + 1 : where + 1 + (DRAFT if best > SHORT_MATCH else SHORT_DRAFT)] if best else ():
-            if token >= self._copyable[0]:
-                break
-            drafted.append(token)
-        return drafted, best
+    @property
+    def ending(self) -> list[int]:
+        """The last two visible tokens, or what there is."""
+        return self._tokens[-2:]
+
+    def extended(self, matches: Matches, token: int) -> Matches:
+        """The matches of a text with one more token at its end."""
+        return {place: min(LONGEST_MATCH, 1 + matches.get(place - 1, 0)) for place in self._places.get(token, ())}
+
+    def followers(self, matches: Matches) -> Followers:
+        longest = max(matches.values(), default=0)
+        behind = (self._tokens[place + 1] for place, length in matches.items() if length == longest)
+        return Followers(longest, Counter(token for token in behind if token < self._ordinary))
+
+
+@dataclass(frozen=True)
+class CopyGate:
+    """How much of the distribution is copied: a logistic regression over `features`, fitted after training."""
+
+    weights: tuple[float, ...]
+
+    def mixed(self, scores: Tensor, followers: Followers) -> Tensor:
+        """The model's log probabilities (vocabulary,), some -inf, with the followers among the others mixed in."""
+        allowed = [token for token in followers.counts if scores[token] > float("-inf")]
+        if not allowed:
+            return scores
+        counts = torch.tensor([float(followers.counts[token]) for token in allowed])
+        found = features(scores, Followers(followers.match, Counter({t: followers.counts[t] for t in allowed})))
+        share = 1 / (1 + math.exp(-sum(w * f for w, f in zip(self.weights, found, strict=True))))
+        mixed = scores + math.log1p(-share)
+        places = torch.tensor(allowed)
+        copied = (share * counts / counts.sum()).log().to(scores)
+        mixed[places] = torch.logaddexp(mixed[places], copied)
+        return mixed
+
+
+def features(scores: Tensor, followers: Followers) -> list[float]:
+    """What the gate looks at (`FEATURES` numbers): the match, whether its followers agree, what the model thinks of them."""
+    total = followers.counts.total()
+    token, most = followers.counts.most_common(1)[0]
+    best = int(scores.argmax())
+    return [
+        1.0,
+        *(float(followers.match >= length) for length in range(2, LONGEST_MATCH + 1)),
+        float(len(followers.counts) == 1),
+        math.log1p(total),
+        most / total,
+        math.exp(float(scores[token])),
+        math.exp(float(scores[best])),
+        float(token == best),
+    ]

@@ -9,30 +9,30 @@ import torch
 
 from model.architecture.network import Network
 from model.architecture.rows import causal_bias
-from model.infilling.checked import Limits
+from model.infilling.checked import Limits, next_scores
+from model.infilling.copies import Copies, CopyGate
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
 
 @torch.no_grad()
 def greedy(
-    network: Network, tokenizer: Tokenizer, visible: list[int], limits: Limits, owed: bytes = b""
+    network: Network,
+    tokenizer: Tokenizer,
+    visible: list[int],
+    limits: Limits,
+    owed: bytes = b"",
+    gate: CopyGate | None = None,
 ) -> tuple[list[int], int]:
     """The hole's tokens, `<eos>` included where the model writes it, and the number of passes: one for each token."""
-    healing = Healing(tokenizer)
+    healing, copies = Healing(tokenizer), Copies(visible[:-1], tokenizer.ordinary)
     written: list[int] = []
-    while len(written) < limits.max_tokens:
-        logits = next_logits(network, [*visible, *written])
-        forbidden = torch.zeros(tokenizer.size, dtype=torch.bool)
-        forbidden[tokenizer.ordinary :] = True
-        at_start = not written and not limits.allow_empty
-        forbidden[tokenizer.eos] = at_start
-        if at_start and limits.single_line:
-            forbidden |= torch.from_numpy(healing.line_breaks)
-        if owed:
-            forbidden |= torch.from_numpy(healing.forbidden(owed))
-        token = int(logits.masked_fill(forbidden, float("-inf")).argmax())
-        owed = healing.owed_after(owed, token)
+    matches = copies.matches
+    while not limits.gives_up(written):
+        scores = torch.log_softmax(next_logits(network, [*visible, *written]), -1)
+        scores = next_scores(scores, tokenizer, healing, limits, gate, copies, matches, owed, not written)
+        token = int(scores.argmax())
+        owed, matches = healing.owed_after(owed, token), copies.extended(matches, token)
         written.append(token)
         if token == tokenizer.eos or limits.ends_line(tokenizer, written):
             break
