@@ -1,4 +1,5 @@
-"""Models on disk: a folder with `config.json`, `weights.safetensors` and `tokenizer.json`, checked by their hashes.
+"""Models on disk: a folder with `config.json`, `weights.safetensors`, `tokenizer.json` and, once its confidence was measured,
+`calibration.json`; all checked by their hashes.
 
 Knows files, formats and names of models. Knows no decoding.
 """
@@ -16,10 +17,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from model.architecture.network import Network, NetworkConfig
+from model.checkpoints.calibration import Calibration
 from model.tokenization.tokenizer import Tokenizer
 
 BUNDLED = Path(__file__).parent / "bundled"
 _WEIGHTS, _TOKENIZER, _CONFIG = "weights.safetensors", "tokenizer.json", "config.json"
+_CALIBRATION = "calibration.json"  # the card lists it if it was made for the weights that lie beside it
 
 
 class CheckpointError(ValueError):
@@ -50,6 +53,7 @@ class Model:
     card: Card
     network: Network
     tokenizer: Tokenizer
+    calibration: Calibration | None = None
 
 
 def load_model(where: Path | str | None = None, dtype: torch.dtype = torch.float32) -> Model:
@@ -73,7 +77,8 @@ def load_model(where: Path | str | None = None, dtype: torch.dtype = torch.float
     except RuntimeError as error:
         raise CheckpointError(f"{folder / _WEIGHTS} does not fit {folder / _CONFIG}: {error}") from error
     network.requires_grad_(False).eval()
-    return Model(card, network, Tokenizer.load(folder / _TOKENIZER))
+    calibration = read_calibration(folder / _CALIBRATION) if _CALIBRATION in card.sha256 else None
+    return Model(card, network, Tokenizer.load(folder / _TOKENIZER), calibration)
 
 
 def read_card(folder: Path) -> Card:
@@ -81,10 +86,32 @@ def read_card(folder: Path) -> Card:
     try:
         card = Card.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
-        raise CheckpointError(f"{path} is not a model's description: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path} is not a model's description: {_complaint(error)}") from error
     if card.format != 1 or not {_WEIGHTS, _TOKENIZER} <= set(card.sha256):
         raise CheckpointError(f"{path} describes a model this version of Quickfill cannot read (format {card.format})")
     return card
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Raises CheckpointError, in one line."""
+    try:
+        return Calibration.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise CheckpointError(f"{path} is not a model's calibration: {_complaint(error)}") from error
+
+
+def save_calibration(folder: Path, calibration: Calibration) -> Card:
+    """Writes the calibration of the model in a folder, and its hash into the model's card. Raises CheckpointError."""
+    card = read_card(folder)
+    (folder / _CALIBRATION).write_text(calibration.model_dump_json(indent=1) + "\n")
+    card = card.model_copy(update={"sha256": {**card.sha256, _CALIBRATION: _sha256(folder / _CALIBRATION)}})
+    (folder / _CONFIG).write_text(card.model_dump_json(indent=1) + "\n")
+    return card
+
+
+def _complaint(error: ValidationError | OSError) -> str:
+    """What is wrong, not how many things are."""
+    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
 
 
 def save_model(folder: Path, network: Network, tokenizer: Tokenizer, about: Mapping[str, object]) -> Card:

@@ -15,9 +15,10 @@ from torch import Tensor
 from model.checkpoints.store import Model
 from model.engine.session import CHUNK, Session
 from model.infilling.checked import CheckedDecoder, Limits
+from model.infilling.confidence import given_typed, leading_parts
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation
-from model.infilling.request import Cancelled, InfillRequest
+from model.infilling.request import Cancelled, InfillRequest, Part
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
@@ -28,12 +29,16 @@ _FOREVER = 86_400.0  # seconds
 
 @dataclass
 class Filling:
-    """What was written into the holes so far: tokens without `<eos>`, texts, log probabilities; and whether all are whole."""
+    """What was written into the holes so far: tokens without `<eos>`, texts, log probabilities; and whether all are whole.
+
+    `parts` are leading parts of the text of a checked hole, shortest first; none once several holes are filled.
+    """
 
     tokens: list[list[int]]
     texts: list[str]
     scores: list[float]
     complete: bool
+    parts: tuple[Part, ...] = ()
 
 
 class Job:
@@ -80,6 +85,7 @@ class Job:
                 filling.texts += after.texts
                 filling.scores += after.scores
                 filling.complete &= after.complete
+                filling.parts = ()
         return fillings
 
     def _first_hole(self, parts: tuple[str, ...], candidates: int, earlier: list[list[int]]) -> list[Filling]:
@@ -101,12 +107,16 @@ class Job:
                 # A small model can go round in circles until the tokens run out; what begins otherwise often does not.
                 chains = decoder.run(continuation, visible, opener, owed.encode(), WAYS_OUT, self._keep_going, watch)
                 chains = sorted(chains, key=lambda chain: not chain.complete)[:candidates]
-        self.forward_passes += continuation.passes
         self.steps += continuation.passes + 1
         fillings = []
         for chain in chains:
             tokens = [token for token in chain.tokens if token != tokenizer.eos]
-            fillings.append(Filling([tokens], [self._text(tokens, chain.complete, owed)], chain.scores, chain.complete))
+            text = self._text(tokens, chain.complete, owed)
+            scores = given_typed(continuation, opener, chain.tokens, chain.scores, owed.encode(), self._healing)
+            leading = leading_parts(tokenizer, tokens, scores, owed.encode())
+            shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
+            fillings.append(Filling([tokens], [text], scores, chain.complete, shorter))
+        self.forward_passes += continuation.passes
         return fillings
 
     def _unchecked(self) -> Filling:

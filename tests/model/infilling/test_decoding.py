@@ -127,10 +127,12 @@ def test_a_deadline_shortens_the_answer_and_never_cuts_a_line(bundled: Engine) -
         assert answer.candidates or answer.reason
 
 
-def test_candidates_are_distinct_and_the_greedy_one_is_first(bundled: Engine) -> None:
+def test_candidates_are_distinct_and_the_likeliest_one_is_first(bundled: Engine) -> None:
     parts = (SOURCE[:3000] + "    for ", "\n" + SOURCE[3600:])
     one = bundled.infill(InfillRequest(parts, single_line=True))
     four = bundled.infill(InfillRequest(parts, single_line=True, candidates=4))
     texts = [candidate.text for candidate in four.candidates]
-    assert texts[0] == one.candidates[0].text
+    assert one.candidates[0].text in texts
     assert len(set(texts)) == len(texts) > 1
+    scores = [candidate.score for candidate in four.candidates]
+    assert scores == sorted(scores, reverse=True)
