@@ -159,7 +159,14 @@ def _print_completion(found: Completion, as_json: bool) -> None:
         answer = {
             "text": best.text if best else "",
             "texts": list(best.texts) if best else [],
-            "candidates": [{"text": c.text, "score": round(c.score, 4)} for c in found.candidates],
+            "candidates": [
+                {
+                    "text": c.text,
+                    "score": round(c.score, 4),
+                    "confidence": None if c.confidence is None else round(c.confidence, 4),
+                }
+                for c in found.candidates
+            ],
             "reason": found.reason,
             "steps": found.steps,
             "forward_passes": found.forward_passes,
@@ -285,6 +292,37 @@ def lines(
     _report(lambda: benchmark.evaluate(_engine(model), data, limit, not unchecked), as_json)
 
 
+@evaluations.command()
+def confidence(
+    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = CACHE
+    / "corpus"
+    / "heldout.jsonl",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many lines to measure on, and to calibrate on.")] = 600,
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0, max=1, help="The `min_confidence` to report on.")
+    ] = Settings().min_confidence,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="First calibrate the model anew, and write that into its folder.")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the curves into this file (.svg, .png).")] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How often what is shown is right, and how often something is shown, by the confidence asked for."""
+    from model.checkpoints.store import BUNDLED, save_calibration
+    from model.evaluation import confidence as benchmark
+
+    def measure() -> dict[str, object]:
+        if calibrate:
+            save_calibration(Path(model) if model else BUNDLED, benchmark.calibrate(_engine(model), data, limit))
+        return benchmark.evaluate(_engine(model), data, limit, threshold, plot)
+
+    try:
+        _report(measure, as_json)
+    except ImportError as error:
+        raise UserError(f"this needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+
+
 @benchmarks.command()
 def latency(
     keys: Annotated[int, typer.Option("--keys", min=1, help="How many keys are typed.")] = 300,
@@ -305,8 +343,11 @@ def _report(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(report))
         return
+    width = max(map(len, report))
     for name, value in report.items():
-        print(f"{name:>18}  {value}")
+        rows = value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
+        for number, row in enumerate(rows):
+            print(f"{'' if number else name:>{width}}  {row}")
 
 
 @app.command()

@@ -70,7 +70,7 @@ class Quickfill(LanguageServer):
         return engine
 
     async def suggest(self, place: Place, by_hand: bool) -> Completion:
-        """Suggestions from the engine's thread: several, and hardly ever none, for one who asks by hand.
+        """Suggestions from the engine's thread: several, likely or not, and hardly ever none, for one who asks by hand.
 
         A newer request for the same document stops this one (Cancelled).
         """
@@ -83,8 +83,11 @@ class Quickfill(LanguageServer):
             if stop.is_set():
                 raise Cancelled
             engine = loading.result()
-            candidates = self.settings.candidates if by_hand else 1
-            return complete(engine, place, self.settings, candidates, self.settings.deadline_ms, not by_hand, stop.is_set)
+            settings = self.settings
+            candidates, min_confidence = (settings.candidates, 0.0) if by_hand else (1, settings.min_confidence)
+            return complete(
+                engine, place, settings, candidates, settings.deadline_ms, not by_hand, min_confidence, cancelled=stop.is_set
+            )
 
         try:
             return await asyncio.wrap_future(self._worker.submit(work))

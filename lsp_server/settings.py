@@ -25,6 +25,14 @@ class Settings(BaseModel):
     deadline_ms: float = Field(500.0, gt=0, le=60_000, description="Milliseconds after which an answer must leave.")
     max_tokens: int = Field(64, ge=1, le=1024, description="Longest suggestion, in tokens.")
     candidates: int = Field(3, ge=1, le=8, description="Suggestions to cycle through when completion is asked for by hand.")
+    # One half: what is shown unasked is more likely right than wrong. `quickfill eval confidence` measures what that leaves: at
+    # about every second place something is shown, and two thirds of it are right.
+    min_confidence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="How likely to be right a suggestion must be to be shown unasked; 0 shows all, 1 hardly any.",
+    )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads for the model; null lets the engine choose.")
     multiline: Literal["auto", "never", "always"] = Field(
         "auto",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE, suggestions
+from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE, confident, suggestions
 from lsp_server.context.window import as_document_text, cut_window
 from lsp_server.settings import Settings
 from lsp_server.syntax.python import invites_block, is_unfinished
@@ -49,10 +49,12 @@ def complete(
     candidates: int = 1,
     deadline_ms: float | None = None,
     allow_empty: bool = True,
+    min_confidence: float = 0.0,
     cancelled: Callable[[], bool] | None = None,
 ) -> Completion:
     """Suggestions for the holes. Raises Cancelled; ValueError for holes that are none.
 
+    What is less likely to be right than `min_confidence` (0..1) is cut to a part that holds, or not shown.
     With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.
     """
     began = time.perf_counter()
@@ -72,14 +74,16 @@ def complete(
     asked = time.perf_counter()
     infilling = engine.infill(request, place.session, cancelled)
     answered = time.perf_counter()
-    kept, reason = suggestions(infilling.candidates, window.parts, place.python)
+    sure, unsure = confident(infilling.candidates, min_confidence)
+    kept, reason = suggestions(sure, window.parts, place.python)
     shown = tuple(replace(c, texts=tuple(as_document_text(text, window.newline) for text in c.texts)) for c in kept)
     end = time.perf_counter()
     timings = dict(infilling.timings_ms)
     timings["context"] = round(timings["context"] + (asked - began) * 1000, 3)
     timings["filter"] = round(timings["filter"] + (end - answered) * 1000, 3)
     timings["total"] = round((end - began) * 1000, 3)
-    return Completion(shown, infilling.reason or reason, infilling.steps, infilling.forward_passes, timings, infilling.model)
+    reason = infilling.reason or unsure or reason
+    return Completion(shown, reason, infilling.steps, infilling.forward_passes, timings, infilling.model)
 
 
 def _is_unfinished(before: str, after: str) -> bool:

@@ -1,4 +1,5 @@
-"""Models on disk: a folder with `config.json`, `weights.safetensors` and `tokenizer.json`, checked by their hashes.
+"""Models on disk: a folder with `config.json`, `weights.safetensors`, `tokenizer.json`, `trigrams.safetensors`
+and, once its confidence was measured, `calibration.json`; all checked by their hashes.
 
 Knows files, formats and names of models. Knows no decoding.
 """
@@ -10,16 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import safetensors.numpy
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from model.architecture.network import Network, NetworkConfig
+from model.checkpoints.calibration import Calibration
+from model.checkpoints.trigrams import TrigramTable
 from model.tokenization.tokenizer import Tokenizer
 
 BUNDLED = Path(__file__).parent / "bundled"
 _WEIGHTS, _TOKENIZER, _CONFIG = "weights.safetensors", "tokenizer.json", "config.json"
+_TRIGRAMS = "trigrams.safetensors"
+_CALIBRATION = "calibration.json"  # the card lists it if it was made for the weights that lie beside it
 
 
 class CheckpointError(ValueError):
@@ -41,6 +47,7 @@ class Card(BaseModel):
     data_manifest_sha256: str
     data_licenses: list[str]
     limits: str
+    copy_gate: tuple[float, ...] | None = None  # how much is copied from the visible text; None: the network alone decides
     network: NetworkConfig
     sha256: dict[str, str]
 
@@ -50,6 +57,8 @@ class Model:
     card: Card
     network: Network
     tokenizer: Tokenizer
+    calibration: Calibration | None = None
+    trigrams: TrigramTable | None = None
 
 
 def load_model(where: Path | str | None = None, dtype: torch.dtype = torch.float32) -> Model:
@@ -73,7 +82,9 @@ def load_model(where: Path | str | None = None, dtype: torch.dtype = torch.float
     except RuntimeError as error:
         raise CheckpointError(f"{folder / _WEIGHTS} does not fit {folder / _CONFIG}: {error}") from error
     network.requires_grad_(False).eval()
-    return Model(card, network, Tokenizer.load(folder / _TOKENIZER))
+    calibration = read_calibration(folder / _CALIBRATION) if _CALIBRATION in card.sha256 else None
+    trigrams = read_trigrams(folder / _TRIGRAMS) if _TRIGRAMS in card.sha256 else None
+    return Model(card, network, Tokenizer.load(folder / _TOKENIZER), calibration, trigrams)
 
 
 def read_card(folder: Path) -> Card:
@@ -81,22 +92,64 @@ def read_card(folder: Path) -> Card:
     try:
         card = Card.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
-        raise CheckpointError(f"{path} is not a model's description: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path} is not a model's description: {_complaint(error)}") from error
     if card.format != 1 or not {_WEIGHTS, _TOKENIZER} <= set(card.sha256):
         raise CheckpointError(f"{path} describes a model this version of Quickfill cannot read (format {card.format})")
     return card
 
 
-def save_model(folder: Path, network: Network, tokenizer: Tokenizer, about: Mapping[str, object]) -> Card:
+def read_calibration(path: Path) -> Calibration:
+    """Raises CheckpointError, in one line."""
+    try:
+        return Calibration.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise CheckpointError(f"{path} is not a model's calibration: {_complaint(error)}") from error
+
+
+def save_calibration(folder: Path, calibration: Calibration) -> Card:
+    """Writes the calibration of the model in a folder, and its hash into the model's card. Raises CheckpointError."""
+    card = read_card(folder)
+    (folder / _CALIBRATION).write_text(calibration.model_dump_json(indent=1) + "\n")
+    card = card.model_copy(update={"sha256": {**card.sha256, _CALIBRATION: _sha256(folder / _CALIBRATION)}})
+    (folder / _CONFIG).write_text(card.model_dump_json(indent=1) + "\n")
+    return card
+
+
+def _complaint(error: ValidationError | OSError) -> str:
+    """What is wrong, not how many things are."""
+    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
+
+
+def read_trigrams(path: Path) -> TrigramTable:
+    """Raises CheckpointError, in one line."""
+    try:
+        return TrigramTable(**safetensors.numpy.load_file(path))
+    except (safetensors.SafetensorError, TypeError, OSError) as error:
+        raise CheckpointError(f"{path} is not a table of trigrams: {error}") from error
+
+
+def save_model(
+    folder: Path,
+    network: Network,
+    tokenizer: Tokenizer,
+    about: Mapping[str, object],
+    trigrams: TrigramTable | None = None,
+) -> Card:
     """Writes a model as bfloat16. `about` has the fields of `Card` that neither the network nor the files tell."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: w.detach().to("cpu", torch.bfloat16).contiguous() for name, w in network.state_dict().items()}
     safetensors.torch.save_file(weights, folder / _WEIGHTS)
     tokenizer.save(folder / _TOKENIZER)
+    files = [_WEIGHTS, _TOKENIZER]
+    if trigrams is not None:
+        safetensors.numpy.save_file(
+            {"pairs": trigrams.pairs, "tokens": trigrams.tokens, "shares": trigrams.shares}, folder / _TRIGRAMS
+        )
+        files.append(_TRIGRAMS)
     found = {
         "parameters": parameters(network),
         "network": network.config,
-        "sha256": {name: _sha256(folder / name) for name in (_WEIGHTS, _TOKENIZER)},
+        "sha256": {name: _sha256(folder / name) for name in files},
     }
     card = Card.model_validate({**about, **found})
     (folder / _CONFIG).write_text(card.model_dump_json(indent=1) + "\n")

@@ -8,10 +8,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from model.checkpoints.calibration import Calibration
 from model.checkpoints.store import Model, load_model
 from model.engine.job import Filling, Job, Watch
 from model.engine.session import Session
@@ -67,7 +69,7 @@ class Engine:
         job = Job(self.model, self._healing, self._session(session), request, cancelled, watch)
         fillings = job.run()
         out_of_time, before = job.out_of_time, job.elapsed
-        candidates = _distinct(fillings)
+        candidates = _ranked(fillings, self.model.calibration if request.checked else None)
         reason = None
         if not candidates and not all(filling.complete for filling in fillings):
             limit = "the deadline struck" if out_of_time else f"{request.max_tokens} tokens were written"
@@ -94,15 +96,21 @@ class Engine:
         return self._sessions[name]
 
 
-def _distinct(fillings: Sequence[Filling]) -> list[Candidate]:
-    """One candidate for each set of texts that is not all empty; the greedy one stays first, the others follow by score."""
+def _ranked(fillings: Sequence[Filling], calibration: Calibration | None) -> list[Candidate]:
+    """One candidate for each set of texts that is not all empty, the likeliest first.
+
+    The greedy one is the likeliest at each token, and often not as a whole.
+    """
     found: dict[tuple[str, ...], Candidate] = {}
-    for filling in fillings:
-        candidate = Candidate(tuple(filling.texts), sum(filling.scores) / max(1, len(filling.scores)))
+    for filling in sorted(fillings, key=lambda filling: -sum(filling.scores)):
+        score = sum(filling.scores)
+        candidate = Candidate(tuple(filling.texts), score, parts=filling.parts)
+        if calibration is not None:
+            parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
+            candidate = replace(candidate, confidence=calibration.confidence(score), parts=parts)
         if any(candidate.texts):
             found.setdefault(candidate.texts, candidate)
-    kept = list(found.values())
-    return kept[:1] + sorted(kept[1:], key=lambda candidate: -candidate.score)
+    return list(found.values())
 
 
 def fastest_dtype() -> torch.dtype:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from model.checkpoints.store import Model
 from model.engine.session import CHUNK, Session
 from model.infilling.checked import CheckedDecoder, Limits, Sources
+from model.infilling.confidence import leading_parts
+from model.infilling.copies import CopyGate
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation
-from model.infilling.request import Cancelled, InfillRequest
+from model.infilling.request import Cancelled, InfillRequest, Part
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
@@ -27,12 +29,16 @@ _FOREVER = 86_400.0  # seconds
 
 @dataclass
 class Filling:
-    """What was written into the holes so far: tokens without `<eos>`, texts, log probabilities; and whether all are whole."""
+    """What was written into the holes so far: tokens without `<eos>`, texts, log probabilities; and whether all are whole.
+
+    `parts` are leading parts of the text of a checked hole, shortest first; none once several holes are filled.
+    """
 
     tokens: list[list[int]]
     texts: list[str]
     scores: list[float]
     complete: bool
+    parts: tuple[Part, ...] = ()
 
 
 class Job:
@@ -49,6 +55,8 @@ class Job:
         self._deadline = self._began + (_FOREVER if request.deadline_ms is None else request.deadline_ms / 1000)
         self._model, self._healing, self._session, self._request = model, healing, session, request
         self._cancelled, self._watch = cancelled, watch
+        gate = model.card.copy_gate
+        self._copy_gate = None if gate is None else CopyGate(gate)
         self.seconds = dict.fromkeys(("context", "prefill", "denoise"), 0.0)
         self.encoded = 0  # visible tokens that were not in the session's cache
         self.steps = 0  # passes that drafted or checked something
@@ -79,6 +87,7 @@ class Job:
                 filling.texts += after.texts
                 filling.scores += after.scores
                 filling.complete &= after.complete
+                filling.parts = ()
         return fillings
 
     def _first_hole(self, parts: tuple[str, ...], candidates: int, earlier: list[list[int]]) -> list[Filling]:
@@ -86,8 +95,8 @@ class Job:
         prefix, owed = split_partial_word(parts[0])
         continuation, visible, unread = self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
         limits = Limits(request.max_tokens, request.single_line, request.stop_after_line, request.allow_empty)
-        sources = self._model.sources if request.drafts else Sources(False, False)
-        decoder = CheckedDecoder(tokenizer, self._healing, limits, visible, self._model.copy_gate, sources)
+        sources = Sources(table=self._model.trigrams) if request.drafts else Sources(copies=False)
+        decoder = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:
@@ -100,7 +109,7 @@ class Job:
             one_line = request.single_line or request.stop_after_line
             if one_line and not any(chain.complete for chain in chains) and not self.out_of_time:
                 # A small model can go round in circles; what begins otherwise often does not.
-                more = CheckedDecoder(tokenizer, self._healing, limits, visible, self._model.copy_gate, sources)
+                more = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
                 again = Continuation(self._model.network, self._session.cache, len(visible) - 1)
                 chains = more.run(again, visible[-1:], owed.encode(), WAYS_OUT, self._keep_going, watch)
                 chains = sorted(chains, key=lambda chain: not chain.complete)[:candidates]
@@ -110,7 +119,10 @@ class Job:
         fillings = []
         for chain in chains:
             tokens = [token for token in chain.tokens if token != tokenizer.eos]
-            fillings.append(Filling([tokens], [self._text(tokens, chain.complete, owed)], chain.scores, chain.complete))
+            text = self._text(tokens, chain.complete, owed)
+            leading = leading_parts(tokenizer, tokens, chain.scores, owed.encode())
+            shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
+            fillings.append(Filling([tokens], [text], chain.scores, chain.complete, shorter))
         return fillings
 
     def _unchecked(self) -> Filling:

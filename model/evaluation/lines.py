@@ -60,15 +60,13 @@ def sample_lines(texts: Sequence[str], count: int, seed: int = 0) -> list[tuple[
 
 def copied_line(tokenizer: Tokenizer, prefix: str, suffix: str) -> str:
     """The rest of the line, copied token by token from behind the longest match in the file: the baseline."""
-    visible = encode_visible(tokenizer, (prefix, suffix))[:-1]
-    copies = Copies(visible, tokenizer.ordinary, tokenizer.eos)
+    copies = Copies(encode_visible(tokenizer, (prefix, suffix))[:-1], tokenizer.ordinary)
     written: list[int] = []
-    while len(written) < 64:
-        draft, _ = copies.draft(written)
-        if not draft:
-            break
-        written.append(draft[0])
-        if b"\n" in tokenizer.bytes_of(draft[0]):
+    matches = copies.matches
+    while len(written) < 64 and (followers := copies.followers(matches).counts):
+        written.append(followers.most_common(1)[0][0])
+        matches = copies.extended(matches, written[-1])
+        if b"\n" in tokenizer.bytes_of(written[-1]):
             break
     return tokenizer.decode(written).split("\n")[0]
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Copies, CopyGate, Matches
 from model.infilling.drafts import Drafter, DraftTree
 from model.infilling.passes import Continuation, Row
-from model.infilling.trigrams import TrigramTable
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
@@ -56,7 +56,7 @@ class Limits:
 class Sources:
     """Who may propose tokens. They change the number of passes, not what is written."""
 
-    canvas: bool = True
+    canvas: bool = False  # at the bundled model's size its rows cost more time than they save
     copies: bool = True
     table: TrigramTable | None = None
 
@@ -174,7 +174,9 @@ class CheckedDecoder:
 
     def _read(self, continuation: Continuation, chains: list[Chain]) -> _Reading:
         rows: list[Row] = []
-        roots, firsts = [], []
+        roots: list[int] = []
+        firsts: list[int] = []
+        asked: list[int] = []  # the rows that say what comes next: each chain's last token and its drafts
         for chain in chains:
             position, sees = continuation.base + len(chain.rows), tuple(chain.rows)
             for token in chain.unread:
@@ -186,9 +188,8 @@ class CheckedDecoder:
                 above = rows[root + 1 + node.parent]
                 rows.append(Row(node.token, above.position + 1, (*above.sees, continuation.rows + root + number)))
             roots.append(root)
-            firsts.append(sum(len(other.draft.nodes) + 1 for other in chains[: len(firsts)]))
-        # The rows that say what comes next: each chain's last token and its drafts.
-        asked = [row for chain, root in zip(chains, roots, strict=True) for row in range(root, root + 1 + len(chain.draft.nodes))]
+            firsts.append(len(asked))
+            asked += range(root, root + 1 + len(chain.draft.nodes))
         slots_from = len(rows)
         for row in asked if self._canvas else ():
             own = range(continuation.rows + len(rows), continuation.rows + len(rows) + SLOTS)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Copies, Matches
-from model.infilling.trigrams import TrigramTable
 
 COPY, TABLE, CANVAS = "copy", "table", "canvas"  # the sources
 MOST_NODES = 16  # of one pass: on a CPU a pass over a dozen rows costs little more than one over a single row

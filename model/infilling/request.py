@@ -31,15 +31,39 @@ class InfillRequest:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A leading part of a text. `score` is its log probability in nats, `confidence` how likely (0..1) it stands there."""
+
+    text: str
+    score: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """One filling of all holes. `score` is the mean log probability of its tokens, in nats."""
+    """One filling of all holes. `score` is its log probability in nats: of its tokens, ends included, given what is typed.
+
+    `confidence` is how likely (0..1) it is to be exactly right; None if it was not checked or the model is not calibrated.
+    `parts`, shortest first, are what the text of a single checked hole can be cut to.
+    """
 
     texts: tuple[str, ...]
     score: float
+    confidence: float | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def text(self) -> str:
         return self.texts[0]
+
+    def held(self, minimum: float) -> Candidate | None:
+        """The candidate, or the longest leading part of it, that is at least this likely to be right; None without any."""
+        if self.confidence is None or self.confidence >= minimum:
+            return self
+        for part in reversed(self.parts):
+            if part.confidence is not None and part.confidence >= minimum:
+                return Candidate((part.text,), part.score, part.confidence)
+        return None
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def _fit(found: Tensor, modelled: Tensor, copied: Tensor) -> tuple[float, ...]:
         share = torch.sigmoid(found @ weights)
         likelihood = share * copied + (1 - share) * modelled
         value = -likelihood.clamp(min=1e-6).log().mean() + SHRINKAGE * weights.square().sum()
-        value.backward()
+        torch.autograd.backward(value)
         return value
 
-    optimizer.step(loss)
-    return tuple(round(float(weight), 4) for weight in weights)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return tuple(round(weight, 4) for weight in weights.tolist())

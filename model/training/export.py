@@ -13,7 +13,12 @@ import torch
 
 from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import Card, parameters, save_model
+from model.engine.engine import fastest_dtype
 from model.tokenization.tokenizer import Tokenizer
+from model.training.copying import fit_copy_gate
+from model.training.documents import read_documents
+from model.training.loop import prepare
+from model.training.trigrams import count_trigrams
 
 
 def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
@@ -37,4 +42,7 @@ def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
             "not know libraries well, does not reason, and its suggestions need reading."
         ),
     }
-    return save_model(folder, network, Tokenizer.load(corpus / "tokenizer.json"), about)
+    tokenizer = Tokenizer.load(corpus / "tokenizer.json")
+    gate = fit_copy_gate(network.to(fastest_dtype()), tokenizer, read_documents(corpus / "train.jsonl"))
+    trigrams = count_trigrams(prepare(corpus).short, tokenizer.ordinary)
+    return save_model(folder, network, tokenizer, {**about, "copy_gate": gate.weights}, trigrams)

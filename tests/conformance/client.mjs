@@ -32,7 +32,7 @@ const initialized = await connection.sendRequest(protocol.InitializeRequest.type
     general: { positionEncodings: ["utf-16"] },
     textDocument: { inlineCompletion: { dynamicRegistration: true }, synchronization: { dynamicRegistration: true } },
   },
-  initializationOptions: { deadline_ms: 20000 },
+  initializationOptions: { deadline_ms: 20000, min_confidence: 0 },
 });
 result.capabilities = initialized.capabilities;
 await connection.sendNotification(protocol.InitializedNotification.type, {});

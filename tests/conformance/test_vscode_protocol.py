@@ -44,7 +44,8 @@ def test_a_list_comes_back_with_ranges_in_utf_16(session: dict[str, Any]) -> Non
     for item in session["invoked"]["items"]:
         assert item["insertText"]
         assert item["range"] == {"start": here, "end": here}
-    assert [item["insertText"] for item in session["automatic"]["items"]] == [session["invoked"]["items"][0]["insertText"]]
+    (typed,) = session["automatic"]["items"]  # the greedy one; who asks by hand may see a likelier one before it
+    assert typed["insertText"] in [item["insertText"] for item in session["invoked"]["items"]]
 
 
 def test_an_edit_behind_a_surrogate_pair_lands_where_the_client_put_it(session: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import pytest
 URI = "file:///project/a.py"
 PATHS = "".join(f"def {name}(path):\n    return os.path.join(path)\n\n\n" for name in ("first", "second", "third"))
 TEXT = f"import os\n\n\n{PATHS}def fourth(path):\n    return os.path.\n"
+OPTIONS = {"deadline_ms": 20_000.0, "min_confidence": 0.0}  # how sure the model is does not matter to these tests
 PLACE = {"textDocument": {"uri": URI}, "position": {"line": 16, "character": 19}}
 
 
@@ -56,7 +57,7 @@ class RawClient:
 @pytest.fixture
 def client() -> Iterator[RawClient]:
     client = RawClient()
-    client.ask("initialize", {"processId": None, "capabilities": {}, "initializationOptions": {"deadline_ms": 20_000.0}})
+    client.ask("initialize", {"processId": None, "capabilities": {}, "initializationOptions": OPTIONS})
     client.send("initialized", {})
     client.send("textDocument/didOpen", {"textDocument": {"uri": URI, "languageId": "python", "version": 1, "text": TEXT}})
     yield client

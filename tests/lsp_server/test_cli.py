@@ -37,6 +37,7 @@ def test_fill_answers_with_the_contract_and_changes_nothing(tmp_path: Path) -> N
     assert list(answer) == ["text", "texts", "candidates", "reason", "steps", "forward_passes", "timings_ms", "model"]
     assert answer["text"]
     assert answer["candidates"][0]["text"] == answer["text"]
+    assert all(0 <= candidate["confidence"] <= 1 for candidate in answer["candidates"])
     assert set(answer["timings_ms"]) == {"context", "prefill", "denoise", "filter", "total"}
     assert file.read_text() == CODE
     assert [p.name for p in tmp_path.iterdir()] == ["a.py"]

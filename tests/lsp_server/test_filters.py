@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lsp_server.completion.filters import suggestions, tidied
-from model.infilling.request import Candidate
+from lsp_server.completion.filters import confident, suggestions, tidied
+from model.infilling.request import Candidate, Part
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,15 @@ def test_nothing_to_show_has_a_reason(text: str, after: str, reason: str) -> Non
     kept, why = suggestions([Candidate((text,), -0.1)], ("f(", after))
     assert kept == []
     assert reason in (why or "")
+
+
+def test_what_is_shown_unasked_ends_where_the_model_is_no_longer_sure() -> None:
+    part = Part("path", -0.2, 0.8)
+    unsure = Candidate(("path.join(a, b)",), -3.0, 0.2, (part,))
+    assert [candidate.text for candidate in confident([unsure], 0.1)[0]] == ["path.join(a, b)"]
+    assert [candidate.text for candidate in confident([unsure], 0.5)[0]] == ["path"]
+    assert confident([unsure], 0.9) == ([], "below confidence: 0.80 < 0.90")
+
+
+def test_where_nothing_was_suggested_confidence_is_not_the_reason() -> None:
+    assert confident([], 0.9) == ([], None)

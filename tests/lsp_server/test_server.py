@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 
 import pytest
@@ -67,8 +68,22 @@ async def test_completion_is_announced_and_stands_at_the_cursor(client: Language
         assert item.range == types.Range(here, here)
         assert item.insert_text
     assert len({item.insert_text for item in items}) == len(items)
-    alone = await ask(client, 4, client.units, types.InlineCompletionTriggerKind.Automatic)
-    assert [item.insert_text for item in alone] == [items[0].insert_text]
+    for item in await ask(client, 4, client.units, types.InlineCompletionTriggerKind.Automatic):
+        assert item.range == types.Range(here, here)
+
+
+async def test_unsure_it_stays_silent_unless_asked_by_hand_and_says_how_unsure(client: LanguageClient) -> None:
+    settings = {"quickfill": {"min_confidence": 1.0}}
+    client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
+    open_document(client, "import os\n\n\ndef f(path):\n    return os.path.\n")
+    assert await ask(client, 4, 19, types.InlineCompletionTriggerKind.Automatic) == []
+    status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
+    reason = status["reason"] if isinstance(status, dict) else status.reason
+    assert re.fullmatch(r"below confidence: 0\.\d\d < 1\.00", reason)
+    assert await ask(client, 4, 19)
+    settings["quickfill"]["min_confidence"] = 0.0
+    client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
+    assert await ask(client, 4, 19, types.InlineCompletionTriggerKind.Automatic)
 
 
 async def test_edits_arrive_in_the_clients_units(client: LanguageClient) -> None:

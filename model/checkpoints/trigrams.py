@@ -12,10 +12,10 @@ VOCABULARY = 1 << 16  # a pair is first * VOCABULARY + second
 
 
 class TrigramTable:
-    """`pairs` ascend, (entries,) uint32; `followers` (entries, 2) uint16; `shares` (entries, 2) uint8, in 255ths."""
+    """`pairs` ascend, (entries,) uint32; `tokens` (entries, 2) uint16; `shares` (entries, 2) uint8, in 255ths."""
 
-    def __init__(self, pairs: NDArray[np.uint32], followers: NDArray[np.uint16], shares: NDArray[np.uint8]) -> None:
-        self.pairs, self._followers, self._shares = pairs, followers, shares
+    def __init__(self, pairs: NDArray[np.uint32], tokens: NDArray[np.uint16], shares: NDArray[np.uint8]) -> None:
+        self.pairs, self.tokens, self.shares = pairs, tokens, shares
 
     def followers(self, first: int, second: int) -> list[tuple[int, float]]:
         """Up to two tokens that follow the pair, and how often each does (0 to 1)."""
@@ -23,5 +23,5 @@ class TrigramTable:
         at = int(self.pairs.searchsorted(pair))
         if at == len(self.pairs) or self.pairs[at] != pair:
             return []
-        found = zip(self._followers[at].tolist(), self._shares[at].tolist(), strict=True)
+        found = zip(self.tokens[at].tolist(), self.shares[at].tolist(), strict=True)
         return [(token, share / 255) for token, share in found if share]

@@ -1,0 +1,39 @@
+"""`calibration.json`: how often texts of a given log probability turned out to be right, on code held out for that.
+
+Knows a table, and how to read between its rows. Knows no model and not how the table was fitted.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+
+
+class Calibration(BaseModel):
+    """Monotone and piecewise linear: `confidences` (0 to 1, never falling) at `scores` (log probabilities in nats, rising).
+
+    `packages` are the ones it was fitted on, so that nobody measures it on the same; `cases` is how many places in them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scores: tuple[FiniteFloat, ...]
+    confidences: tuple[FiniteFloat, ...]
+    packages: tuple[str, ...]
+    cases: int
+
+    @model_validator(mode="after")
+    def _rises(self) -> Calibration:
+        if not self.scores or len(self.scores) != len(self.confidences):
+            raise ValueError("it needs as many confidences as scores")
+        if any(left >= right for left, right in pairwise(self.scores)):
+            raise ValueError("its scores do not rise")
+        if any(left > right for left, right in pairwise((0.0, *self.confidences, 1.0))):
+            raise ValueError("its confidences fall or leave 0 to 1")
+        return self
+
+    def confidence(self, score: float) -> float:
+        """The probability that a text of this log probability is right, from 0 to 1; beyond the table, its nearest row."""
+        return float(np.interp(score, self.scores, self.confidences))
