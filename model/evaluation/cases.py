@@ -25,12 +25,13 @@ _LANGUAGE = Language(tree_sitter_python.language())
 
 
 class Kind(StrEnum):
-    """Where the cursor stands. Behind the first five the rest of a line is hidden; at the last two, lines with their breaks."""
+    """Where the cursor stands. Behind the first six the rest of a line is hidden; at the last two, lines with their breaks."""
 
     LINE_START = "line start"  # behind the indentation
     IDENTIFIER = "inside an identifier"
     DOT = "after a dot"
     CALL = "in a call's brackets"
+    TEXT = "in a string or comment"
     ELSEWHERE = "elsewhere in a line"
     WHOLE_LINE = "whole line"
     SEVERAL_LINES = "several lines"
@@ -141,7 +142,7 @@ def _case(kind: Kind | None, document: Document, cut: int, end: int) -> Case:
 
 
 def kind_of_line_end(prefix: str, rest: str) -> Kind:
-    """Where in the syntax the cursor between the two texts stands. Dots and words in strings and comments are elsewhere."""
+    """Where in the syntax the cursor between the two texts stands; code in an f-string's braces is code."""
     if not prefix.rpartition("\n")[2].strip():
         return Kind.LINE_START
     before = prefix.encode("utf-8", "replace")
@@ -154,7 +155,9 @@ def kind_of_line_end(prefix: str, rest: str) -> Kind:
     if left is not None and left.type == ".":
         return Kind.DOT
     node = around
-    while node is not None:
+    while node is not None and node.type != "interpolation":
+        if node.type in ("string", "comment") and node.start_byte < at:
+            return Kind.TEXT
         if node.type == "argument_list" and node.start_byte < at < node.end_byte:
             return Kind.CALL
         node = node.parent
