@@ -22,7 +22,7 @@ _MEANS = {
     "length_error": "length error, tokens",
     lines.STEPS: "forward passes that drafted or checked",
 }
-_WIDTH = 120  # characters, where the output is no terminal
+_WIDTH = 160  # characters, where the output is no terminal
 
 
 def print_lines(report: lines.Report) -> None:
@@ -78,7 +78,7 @@ def _console() -> Console:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
     return table
 
 
@@ -86,4 +86,4 @@ def _cell(estimate: Estimate, percent: bool) -> str:
     """The value and its 95 % interval."""
     times, places = (100, 1) if percent else (1, 2)
     value, low, high = (f"{times * number:.{places}f}" for number in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [dim]{low} to {high}[/dim]"
+    return f"{value} [dim]({low} to {high})[/dim]"

@@ -40,7 +40,7 @@ def share(successes: Sequence[float]) -> Estimate:
     p = sum(successes) / n
     middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    return Estimate(p, max(0.0, middle - half), min(1.0, middle + half))
+    return _around(p, middle - half, middle + half)
 
 
 def mean(values: Sequence[float]) -> Estimate:
@@ -49,12 +49,17 @@ def mean(values: Sequence[float]) -> Estimate:
         return NOTHING
     sample = np.asarray(values, np.float64)
     low, high = np.percentile(_resampled_means(sample), (2.5, 97.5))
-    return Estimate(float(sample.mean()), float(low), float(high))
+    return _around(float(sample.mean()), float(low), float(high))
 
 
 def difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
     """Mean of ours minus theirs on the same cases, with the paired bootstrap's interval. Raises ValueError if not paired."""
     return mean([a - b for a, b in zip(ours, theirs, strict=True)])
+
+
+def _around(value: float, low: float, high: float) -> Estimate:
+    """Rounding never leaves the value a hair outside its own interval."""
+    return Estimate(value, min(value, low), max(value, high))
 
 
 def _resampled_means(sample: NDArray[np.float64]) -> NDArray[np.float64]:

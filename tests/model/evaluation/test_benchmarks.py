@@ -105,7 +105,6 @@ def test_every_damaged_file_is_named_with_what_is_wrong_about_it(tmp_path: Path)
 def test_the_command_says_in_one_line_what_it_cannot_use(tmp_path: Path) -> None:
     (tmp_path / "cut.jsonl.gz").write_bytes(written(tmp_path / "a.jsonl.gz", PROBLEMS).read_bytes()[:60])
     assert "cut.jsonl.gz" in failure("humaneval-infilling", "--data", tmp_path / "cut.jsonl.gz")
-    assert "holds no Python files" in failure("lines", "--data", tmp_path)
     assert ".svg" in failure("curve", "--data", ROOT / "model", "--plot", tmp_path / "curve.gif")
     assert "no model at" in failure("lines", "--data", ROOT / "model", "--twin", tmp_path)
 

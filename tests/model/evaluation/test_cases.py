@@ -77,6 +77,14 @@ def test_the_folders_in_a_folder_are_the_packages(tmp_path: Path) -> None:
     assert {document.package for document in read_code(tmp_path)} == {"one", "two", tmp_path.name}
 
 
+def test_what_holds_no_code_is_named(tmp_path: Path) -> None:
+    (tmp_path / "short.py").write_text("x = 1\n")
+    with pytest.raises(ValueError, match="holds no Python files"):
+        read_code(tmp_path)
+    with pytest.raises(ValueError, match="neither a corpus file nor a folder"):
+        read_code(tmp_path / "missing")
+
+
 TWICE = "def area(width, height):\n    total = width * height\n    return total\n\n\ndef volume(width, height):\n"
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from model.evaluation.intervals import difference, mean, share
+from model.evaluation.intervals import Estimate, difference, mean, share
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,8 @@ def test_a_difference_on_the_same_cases_is_surer_than_the_cases_are() -> None:
 
 def test_nothing_measured_is_no_number() -> None:
     assert share([]).rounded() == mean([]).rounded() == [None, None, None]
+
+
+@pytest.mark.parametrize("found", [share([False] * 3), share([True] * 3), mean([0.1] * 3), mean([1 / 3])])
+def test_a_value_lies_in_its_own_interval(found: Estimate) -> None:
+    assert found.low <= found.value <= found.high
