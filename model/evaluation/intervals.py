@@ -40,7 +40,7 @@ def share(successes: Sequence[float]) -> Estimate:
     p = sum(successes) / n
     middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    return _around(p, middle - half, middle + half)
+    return _around(p, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def mean(values: Sequence[float]) -> Estimate:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from model.evaluation.curve import Point
 
@@ -25,7 +26,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     _panel(by_passes, points, "steps", "forward passes per line")
     _panel(by_latency, points, "latency_ms", "milliseconds per line, text in the cache")
     by_passes.set_ylabel("exact match of the hidden end of a line, %")
-    by_latency.legend(frameon=False)
+    figure.legend(*by_passes.get_legend_handles_labels(), loc="outside lower center", ncols=len(_STYLES), frameon=False)
     figure.savefig(path, dpi=150)
 
 
@@ -47,6 +48,9 @@ def _panel(axes: Axes, points: Sequence[Point], figure: str, label: str) -> None
         )
     axes.set_xlabel(label)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
