@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -261,35 +262,85 @@ def train(
         raise UserError(str(error)) from error
 
 
+TwinOption = Annotated[
+    Path | None, typer.Option("--twin", help="Folder of a model to measure beside, in the same run: an autoregressive one.")
+]
+HELDOUT = CACHE / "corpus" / "heldout.jsonl"
+
+
 @evaluations.command("humaneval-infilling")
 def humaneval_infilling(
     data: Annotated[Path, typer.Option("--data", help="A file of the benchmark (.jsonl or .jsonl.gz).")],
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first problems.")] = None,
     samples_out: Annotated[Path | None, typer.Option("--samples-out", help="Write the completions here.")] = None,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    twin: TwinOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """pass@1 on HumanEval-Infilling. Runs the code that the model writes."""
+    """pass@1 on HumanEval-Infilling. Runs the code that the model writes, with limits on what it may touch."""
+    from lsp_server.tables import print_humaneval
     from model.evaluation import humaneval_infilling as benchmark
 
-    _report(lambda: benchmark.evaluate(_engine(model), data, limit, samples_out, not unchecked), as_json)
+    with _one_line_errors():
+        report = benchmark.evaluate(_engine(model), data, limit, samples_out, not unchecked, _twin(twin))
+    if as_json:
+        print(json.dumps(report.as_json()))
+    else:
+        print_humaneval(report)
 
 
 @evaluations.command()
 def lines(
-    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = CACHE
-    / "corpus"
-    / "heldout.jsonl",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many lines.")] = 1000,
+    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 1000,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    twin: TwinOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Exact match on hidden ends of lines, beside copying from the same file."""
+    """Quality on hidden code by where the cursor stands, beside copying from the same file."""
+    from lsp_server.tables import print_lines
     from model.evaluation import lines as benchmark
 
-    _report(lambda: benchmark.evaluate(_engine(model), data, limit, not unchecked), as_json)
+    with _one_line_errors():
+        report = benchmark.evaluate(_engine(model), data, limit, not unchecked, _twin(twin))
+    if as_json:
+        print(json.dumps(report.as_json()))
+    else:
+        print_lines(report)
+
+
+@evaluations.command()
+def curve(
+    plot: Annotated[Path, typer.Option("--plot", help="Draw the curve here (.png or .svg).")],
+    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 200,
+    twin: TwinOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Quality against forward passes and latency, from fully checked to one step of diffusion. Needs the `eval` extra."""
+    try:
+        from model.evaluation.plot import FORMATS, draw
+    except ImportError as error:
+        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+    from lsp_server.tables import print_curve
+    from model.evaluation.curve import measure
+
+    if plot.suffix not in FORMATS or not plot.absolute().parent.is_dir():
+        raise UserError(f"--plot needs a file ending in {' or '.join(FORMATS)} in a folder that exists, got {plot}")
+    with _one_line_errors():
+        points = measure(_engine(model), data, limit, _twin(twin))
+        draw(points, plot)
+    if as_json:
+        print(json.dumps({"benchmark": "curve", "n": limit, "points": [point.as_json() for point in points]}))
+    else:
+        print_curve(points)
+
+
+def _twin(folder: Path | None) -> Engine | None:
+    return None if folder is None else _engine(str(folder))
 
 
 @evaluations.command()
@@ -335,11 +386,18 @@ def latency(
     _report(lambda: measure_latency(model, keys), as_json)
 
 
-def _report(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What a person gave that cannot be read or written is said in a line."""
     try:
-        report = measure()
+        yield
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
+
+
+def _report(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
+    with _one_line_errors():
+        report = measure()
     if as_json:
         print(json.dumps(report))
         return

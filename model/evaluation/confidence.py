@@ -7,12 +7,11 @@ its calibration has seen.
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +19,13 @@ from rich.progress import track
 
 from model.checkpoints.calibration import Calibration
 from model.engine.engine import Engine
-from model.evaluation.lines import read_texts, sample_lines
-from model.infilling.request import Candidate, InfillRequest
-from model.training.documents import read_documents
+from model.evaluation.cases import line_ends, read_code
+from model.evaluation.intervals import share
+from model.infilling.request import Candidate
+from model.training.documents import Document
 
 THRESHOLDS = tuple(step / 10 for step in range(10))
+CALIBRATION_SEED, MEASUREMENT_SEED = 1, 2  # of the places that are drawn
 BINS = 10  # of the reliability table, equally wide
 
 
@@ -59,9 +60,9 @@ class Point:
     def told(self) -> dict[str, object]:
         return {
             "threshold": self.threshold,
-            "coverage": share(self.shown, self.asked),
-            "right": share(self.right, self.shown),
-            "rest_of_line": share(self.rest, self.shown),
+            "coverage": _share(self.shown, self.asked),
+            "right": _share(self.right, self.shown),
+            "rest_of_line": _share(self.rest, self.shown),
             "characters": round(self.characters, 1),
         }
 
@@ -78,7 +79,7 @@ def calibrate(engine: Engine, path: Path, limit: int) -> Calibration:
     if len(packages) < 2:
         raise ValueError(f"{path} is of one package; calibrating takes one to fit on and another to measure on")
     fitted = dict(list(packages.items())[::2])
-    cases = _ask(engine, fitted, limit)
+    cases = _ask(engine, fitted, limit, CALIBRATION_SEED)
     told = [
         (shown.score, case.is_right(shown))
         for case in cases
@@ -105,7 +106,7 @@ def evaluate(engine: Engine, path: Path, limit: int, threshold: float, plot: Pat
     unseen = {package: texts for package, texts in _packages(path).items() if package not in calibration.packages}
     if not unseen:
         raise ValueError(f"{path} holds only packages that the model was calibrated on")
-    cases = _ask(engine, unseen, limit)
+    cases = _ask(engine, unseen, limit, MEASUREMENT_SEED)
     cut = [_point(cases, minimum) for minimum in THRESHOLDS]
     whole = [_point(cases, minimum, cut=False) for minimum in THRESHOLDS]
     if plot is not None:
@@ -116,7 +117,7 @@ def evaluate(engine: Engine, path: Path, limit: int, threshold: float, plot: Pat
         "benchmark": "confidence",
         "packages": list(unseen),
         "n": len(cases),
-        "exact_match": share(whole[0].rest, len(cases)),
+        "exact_match": _share(whole[0].rest, len(cases)),
         "at_threshold": _point(cases, threshold).told(),
         "curve": [point.told() for point in cut],
         "curve_uncut": [point.told() for point in whole],
@@ -137,33 +138,26 @@ def is_part(text: str, hidden: str) -> bool:
     return hidden.startswith(text) and not re.match(r"\w\w", hidden[len(text) - 1 :])
 
 
-def share(count: int, of: int) -> list[float]:
-    """A share and its 95 % interval (Wilson 1927); nothing of nothing may be anything."""
-    if not of:
-        return [0.0, 0.0, 1.0]
-    z, rate = 1.96, count / of
-    middle = (rate + z * z / (2 * of)) / (1 + z * z / of)
-    reach = z * math.sqrt(rate * (1 - rate) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return [round(rate, 4), round(max(0.0, middle - reach), 4), round(min(1.0, middle + reach), 4)]
+def _share(count: int, of: int) -> list[float | None]:
+    return share([True] * count + [False] * (of - count)).rounded()
 
 
-def _packages(path: Path) -> dict[str, list[str]]:
-    """The texts of each package of a corpus file, by name; a folder is one package."""
-    if not path.is_file():
-        return {path.name: read_texts(path)}
-    texts: dict[str, list[str]] = defaultdict(list)
-    for document in read_documents(path):
-        texts[document.package].append(document.text)
-    return {package: texts[package] for package in sorted(texts, key=str.lower)}
+def _packages(path: Path) -> dict[str, list[Document]]:
+    """The files of each package, by its name."""
+    documents: dict[str, list[Document]] = defaultdict(list)
+    for document in read_code(path):
+        documents[document.package].append(document)
+    return {package: documents[package] for package in sorted(documents, key=str.lower)}
 
 
-def _ask(engine: Engine, packages: Mapping[str, Sequence[str]], limit: int) -> list[Case]:
+def _ask(engine: Engine, packages: Mapping[str, Sequence[Document]], limit: int, seed: int) -> list[Case]:
     """As many cases of each package, so that a large one does not decide, asked as an editor asks unasked."""
-    places = [place for texts in packages.values() for place in sample_lines(texts, -(-limit // len(packages)))][:limit]
+    places = [place for own in packages.values() for place in line_ends(own, -(-limit // len(packages)), seed)][:limit]
     cases = []
-    for prefix, hidden, suffix in track(places, "Filling", disable=not sys.stderr.isatty()):
-        candidates = engine.infill(InfillRequest((prefix, suffix), single_line=True), "confidence").candidates
-        cases.append(Case(hidden, next((c for c in candidates if c.text.strip()), None)))
+    for place in track(places, "Filling", disable=not sys.stderr.isatty()):
+        request = replace(place.request(), allow_empty=True)
+        candidates = engine.infill(request, "confidence").candidates
+        cases.append(Case(place.hidden, next((c for c in candidates if c.text.strip()), None)))
     return cases
 
 

@@ -1,92 +1,113 @@
-"""Exact match on hidden line ends of code the model never saw, beside what copying from the same file achieves.
+"""Quality on hidden code the model never saw, by kind of cursor position, beside what needs no model and beside a twin.
 
-Knows files of code and where a person would ask. Knows no decoding.
+Knows which figures are reported for which cases. Knows no decoding.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from rich.progress import track
 
 from model.engine.engine import Engine
-from model.evaluation.humaneval_infilling import percentiles
-from model.infilling.copies import Copies
-from model.infilling.layout import encode_visible
-from model.infilling.request import InfillRequest
-from model.tokenization.tokenizer import Tokenizer
-from model.training.documents import read_documents
+from model.evaluation.baselines import copied, floor
+from model.evaluation.cases import Case, Kind, blocks, line_ends, read_code, whole_lines
+from model.evaluation.humaneval_infilling import first_line
+from model.evaluation.intervals import Estimate, difference, mean, share
+from model.evaluation.replies import Costs, Reply, ask_all, costs
+from model.evaluation.scores import Score, differences, figures, score
 
-BEFORE, AFTER = 12_000, 6_000  # characters; what the language server looks at
-
-
-def read_texts(path: Path) -> list[str]:
-    """The files of a corpus (`.jsonl`) or of a folder of Python code. Raises ValueError if there is none."""
-    if path.is_dir():
-        texts = [file.read_text("utf-8", "replace") for file in sorted(path.rglob("*.py"))]
-    elif path.is_file():
-        texts = [document.text for document in read_documents(path)]
-    else:
-        raise ValueError(f"{path} is neither a corpus file nor a folder")
-    if not any(len(text) > 200 for text in texts):
-        raise ValueError(f"{path} holds no Python files")
-    return texts
+ALL = "all ends of lines"
+STEPS = "steps"  # the figure beside those of `Score`: passes that drafted or checked something
+EXTRA_SHARE = 4  # for each kind with a sample of its own, a quarter as many cases as there are ends of lines
+FEWEST = 20  # cases; of packages with fewer nothing is reported
 
 
-def sample_lines(texts: Sequence[str], count: int, seed: int = 0) -> list[tuple[str, str, str]]:
-    """(prefix, hidden end of a line, suffix): at least four characters hidden, cut anywhere behind the indentation."""
-    rng = np.random.default_rng(seed)
-    texts = [text for text in texts if len(text) > 200]
-    cases: list[tuple[str, str, str]] = []
-    tries = 0
-    while len(cases) < count and tries < 50 * count:
-        tries += 1
-        text = texts[int(rng.integers(len(texts)))]
-        lines = text.split("\n")
-        number = int(rng.integers(len(lines)))
-        line = lines[number]
-        indent = len(line) - len(line.lstrip())
-        if len(line.strip()) < 8 or line.lstrip().startswith("#"):
-            continue
-        start = sum(len(other) + 1 for other in lines[:number])
-        cut = start + int(rng.integers(indent, max(indent + 1, len(line) - 4)))
-        end = start + len(line)
-        cases.append((text[max(0, cut - BEFORE) : cut], text[cut:end], text[end : end + AFTER]))
-    return cases
+@dataclass(frozen=True)
+class Result:
+    """One case: who answered what, and how good it was. Baselines have scores only."""
+
+    case: Case
+    replies: Mapping[str, Reply]
+    scores: Mapping[str, Score]
 
 
-def copied_line(tokenizer: Tokenizer, prefix: str, suffix: str) -> str:
-    """The rest of the line, copied token by token from behind the longest match in the file: the baseline."""
-    copies = Copies(encode_visible(tokenizer, (prefix, suffix))[:-1], tokenizer.ordinary)
-    written: list[int] = []
-    matches = copies.matches
-    while len(written) < 64 and (followers := copies.followers(matches).counts):
-        written.append(followers.most_common(1)[0][0])
-        matches = copies.extended(matches, written[-1])
-        if b"\n" in tokenizer.bytes_of(written[-1]):
-            break
-    return tokenizer.decode(written).split("\n")[0]
+@dataclass(frozen=True)
+class Group:
+    """The cases of one kind. `figures` are those of `model`, `copy`, `floor`, and with a twin of `twin` and the `difference`."""
+
+    n: int
+    figures: Mapping[str, Mapping[str, Estimate]]
+    costs: Mapping[str, Costs]
+
+    def as_json(self) -> dict[str, object]:
+        figures = {who: {name: e.rounded() for name, e in own.items()} for who, own in self.figures.items()}
+        return {"n": self.n, **figures, "costs": {who: own.as_json() for who, own in self.costs.items()}}
 
 
-def evaluate(engine: Engine, path: Path, limit: int, checked: bool = True) -> dict[str, object]:
-    cases = sample_lines(read_texts(path), limit)
-    engine.warm_up()
-    exact, copied, steps, latencies = [], [], [], []
-    for prefix, hidden, suffix in track(cases, "Filling", disable=not sys.stderr.isatty()):
-        answer = engine.infill(InfillRequest((prefix, suffix), single_line=True, allow_empty=False, checked=checked), "lines")
-        text = answer.candidates[0].text if answer.candidates else ""
-        exact.append(text.rstrip() == hidden.rstrip())
-        copied.append(copied_line(engine.model.tokenizer, prefix, suffix).rstrip() == hidden.rstrip())
-        steps.append(answer.steps)
-        latencies.append(answer.timings_ms["total"])
-    return {
-        "benchmark": "lines",
-        "n": len(cases),
-        "exact_match": round(float(np.mean(exact)), 4),
-        "copy_exact_match": round(float(np.mean(copied)), 4),
-        "mean_steps": round(float(np.mean(steps)), 2),
-        "latency_ms": percentiles(latencies),
-    }
+@dataclass(frozen=True)
+class Report:
+    """`packages` has how many ends of lines each package gave, and the model's exact match on them."""
+
+    kinds: Mapping[str, Group]
+    packages: Mapping[str, tuple[int, Estimate]]
+
+    def as_json(self) -> dict[str, object]:
+        """The ends of lines stand at the top; `kinds` has each figure as [value, low, high]."""
+        ends = self.kinds[ALL]
+        return {
+            "benchmark": "lines",
+            "n": ends.n,
+            "exact_match": round(ends.figures["model"]["exact_match"].value, 4),
+            "copy_exact_match": round(ends.figures["copy"]["exact_match"].value, 4),
+            **ends.costs["model"].as_json(),
+            "kinds": {name: group.as_json() for name, group in self.kinds.items()},
+            "packages": {name: {"n": n, "exact_match": exact.rounded()} for name, (n, exact) in self.packages.items()},
+        }
+
+
+def evaluate(engine: Engine, path: Path, limit: int, checked: bool = True, twin: Engine | None = None) -> Report:
+    """The report over `limit` ends of lines, and a quarter as many whole lines and blocks. Raises ValueError for no such code."""
+    documents = read_code(path)
+    ends = line_ends(documents, limit)
+    if not ends:
+        raise ValueError(f"{path} holds no line whose end can be hidden")
+    extra = -(-limit // EXTRA_SHARE)
+    cases = [*ends, *whole_lines(documents, extra), *blocks(documents, extra)]
+    engines = {"model": engine} | ({"twin": twin} if twin else {})
+    for one in engines.values():
+        one.warm_up()
+    shown = track(cases, "Filling", disable=not sys.stderr.isatty())
+    results = [_answered(engines, case, checked, number) for number, case in enumerate(shown)]
+    groups = {ALL: results[: len(ends)]} | {str(kind): [r for r in results if r.case.kind is kind] for kind in Kind}
+    packages: dict[str, list[bool]] = defaultdict(list)
+    for result in results[: len(ends)]:
+        packages[result.case.package].append(result.scores["model"].exact_match)
+    return Report(
+        {name: _group(group) for name, group in groups.items() if group},
+        {name: (len(exact), share(exact)) for name, exact in sorted(packages.items()) if len(exact) >= FEWEST},
+    )
+
+
+def _answered(engines: Mapping[str, Engine], case: Case, checked: bool, turn: int) -> Result:
+    tokenizer = engines["model"].model.tokenizer
+    replies = ask_all(engines, replace(case.request(), checked=checked), turn)
+    texts = {name: reply.text for name, reply in replies.items()}
+    if case.kind is Kind.WHOLE_LINE:
+        texts = {name: first_line(text) for name, text in texts.items()}
+    texts |= {"copy": copied(tokenizer, case), "floor": floor(case)}
+    return Result(case, replies, {name: score(tokenizer, text, case.hidden) for name, text in texts.items()})
+
+
+def _group(results: Sequence[Result]) -> Group:
+    scores = {who: [result.scores[who] for result in results] for who in results[0].scores}
+    replies = {who: [result.replies[who] for result in results] for who in results[0].replies}
+    steps = {who: [float(reply.steps) for reply in own] for who, own in replies.items()}
+    found = {who: figures(own) | ({STEPS: mean(steps[who])} if who in steps else {}) for who, own in scores.items()}
+    if "twin" in scores:
+        found["difference"] = differences(scores["model"], scores["twin"]) | {STEPS: difference(steps["model"], steps["twin"])}
+    return Group(len(results), found, {who: costs(own) for who, own in replies.items()})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model.engine.engine import Engine
-from model.evaluation.confidence import Case, calibrate, evaluate, is_part, is_rest, share
+from model.evaluation.confidence import Case, calibrate, evaluate, is_part, is_rest
 from model.infilling.request import Candidate, Part
 
 PACKAGES = ("alpha", "beta", "gamma")
@@ -72,8 +72,3 @@ def test_a_whole_suggestion_must_be_the_rest_of_the_line_and_a_part_only_stand_t
     assert (whole.text, case.is_right(whole)) == ("f(a)", False)
     assert (part.text, case.is_right(part)) == ("f", True)
     assert case.shown(0.5, cut=False) is None
-
-
-def test_an_interval_holds_its_share_and_narrows_with_more_cases() -> None:
-    few, many = share(5, 10), share(500, 1000)
-    assert few[1] < many[1] < 0.5 < many[2] < few[2]

@@ -1,0 +1,89 @@
+"""How the reports of `quickfill eval` look on a terminal.
+
+Knows the reports' figures. Knows nothing of how they were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from model.evaluation import humaneval_infilling, lines
+from model.evaluation.curve import Point
+from model.evaluation.intervals import Estimate
+
+_SHARES = {"exact_match": "exact match, %", "first_token": "first token right, %"}
+_MEANS = {
+    "edit_similarity": "edit similarity, 0 to 1",
+    "accepted_prefix": "accepted prefix, characters",
+    "length_error": "length error, tokens",
+    lines.STEPS: "forward passes that drafted or checked",
+}
+_WIDTH = 160  # characters, where the output is no terminal
+
+
+def print_lines(report: lines.Report) -> None:
+    """One table for each figure: a row for each kind of position, a column for each who answered."""
+    console = _console()
+    for name, title in (_SHARES | _MEANS).items():
+        answered = [who for who, own in report.kinds[lines.ALL].figures.items() if name in own]
+        table = _table(title, "", "n", *answered)
+        for kind, group in report.kinds.items():
+            table.add_row(kind, str(group.n), *(_cell(group.figures[who][name], name in _SHARES) for who in answered))
+        console.print(table)
+    table = _table("exact match by package, %", "", "n", "model")
+    for package, (n, exact) in report.packages.items():
+        table.add_row(package, str(n), _cell(exact, True))
+    if report.packages:
+        console.print(table)
+    for who, cost in report.kinds[lines.ALL].costs.items():
+        console.print(f"{who}: an end of a line took {cost.p50:.1f} ms (median), {cost.p95:.1f} ms (95th percentile)")
+
+
+def print_humaneval(report: humaneval_infilling.Report) -> None:
+    table = _table(
+        f"{report.benchmark}, {report.n} problems", "", "pass@1, %", "exact match, %", "passes", "ms, median", "ms, 95 %"
+    )
+    for who, own in report.figures.items():
+        cost = report.costs.get(who)
+        spent = (f"{cost.mean_steps:.1f}", f"{cost.p50:.0f}", f"{cost.p95:.0f}") if cost else ("", "", "")
+        table.add_row(who, _cell(own["pass@1"], True), _cell(own["exact_match"], True), *spent)
+    _console().print(table)
+
+
+def print_curve(points: Sequence[Point]) -> None:
+    table = _table(
+        "quality against what it costs", "", "exact match, %", "minus checked", "edit similarity", "forward passes", "ms, mean"
+    )
+    for point in points:
+        table.add_row(
+            point.setting.name,
+            _cell(point.exact_match, True),
+            _cell(point.behind, True),
+            _cell(point.edit_similarity, False),
+            _cell(point.steps, False),
+            _cell(point.latency_ms, False),
+        )
+    _console().print(table)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
+    return table
+
+
+def _cell(estimate: Estimate, percent: bool) -> str:
+    """The value and its 95 % interval."""
+    times, places = (100, 1) if percent else (1, 2)
+    value, low, high = (f"{times * number:.{places}f}" for number in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [dim]({low} to {high})[/dim]"
