@@ -245,6 +245,9 @@ def train(
         list[Path] | None, typer.Option(help="Benchmark files (.jsonl, .jsonl.gz) whose text must not be trained on.")
     ] = None,
     export_to: Annotated[Path | None, typer.Option("--export", help="Where to write the model; RUN/model if left out.")] = None,
+    canvases: Annotated[
+        bool, typer.Option("--canvases/--no-canvases", help="Without: an autoregressive twin, to compare with.")
+    ] = True,
     corpus_only: Annotated[bool, typer.Option("--corpus-only", help="Stop when corpus and vocabulary are there.")] = False,
     name: Annotated[str, typer.Option(help="What the model calls itself.")] = "quickfill-8m",
 ) -> None:
@@ -255,7 +258,11 @@ def train(
         raise UserError(f"training needs more packages ({error.name}): pip install 'quickfill[training]'") from None
     if width % 64:
         raise UserError(f"--width must be a multiple of 64, got {width}")
-    recipe = Recipe(corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name, workers, start)
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"--device must be cpu or cuda, got {device!r}")
+    recipe = Recipe(
+        corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name, workers, start, canvases
+    )
     try:
         follow(recipe, decontaminate or [], corpus_only)
     except (ValueError, OSError) as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
+from toy_run import write_toy_corpus
 
 from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import BUNDLED, Model, load_model, read_card
@@ -21,6 +24,11 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def bundled() -> Engine:
     return Engine(load_model())
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_corpus(tmp_path_factory.mktemp("corpus"))
 
 
 def random_network(dtype: torch.dtype, seed: int = 0) -> Network:

@@ -29,6 +29,7 @@ from packaging.utils import canonicalize_name
 from rich.progress import track
 
 from model.training.documents import Document
+from model.training.manifest import write_manifest
 
 HERE = Path(__file__).parent
 PACKAGE_CAP = 8_000_000  # bytes of one package: none may dominate
@@ -330,10 +331,10 @@ def write_corpus(folder: Path, sources: Sequence[tuple[str, str]], decontaminate
         np.random.default_rng(1).shuffle(documents)
         with (folder / f"{split}.jsonl").open("w") as file:
             file.writelines(json.dumps(asdict(d)) + "\n" for d in documents)
-    manifest = {
+    about = {
         "bytes": {split: sum(p.bytes for p in packages if split_of(p.name) == split) for split in SPLITS},
         "decontaminated_against": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in decontaminate},
         "packages": [asdict(p) for p in packages],
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write_manifest(folder, about, [f"{split}.jsonl" for split in SPLITS])
     return packages

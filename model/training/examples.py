@@ -5,6 +5,9 @@ Knows which holes people leave and how windows are filled. Knows no network; the
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from rich.progress import track
 
 from model.infilling.layout import continuation, encode_visible
 from model.tokenization.tokenizer import Tokenizer
+from model.training import durable
 from model.training.documents import Document
 
 MOST_MIDDLE = 160  # tokens of all holes of an example
@@ -45,12 +49,18 @@ class Windows:
     hole: NDArray[np.uint8]
 
     def save(self, path: Path) -> None:
-        np.savez_compressed(path, tokens=self.tokens, segment=self.segment, hole=self.hole)
+        content = io.BytesIO()
+        np.savez_compressed(content, tokens=self.tokens, segment=self.segment, hole=self.hole)
+        durable.write(path, content.getbuffer())
 
     @classmethod
     def load(cls, path: Path) -> Windows:
-        with np.load(path) as arrays:
-            return cls(arrays["tokens"], arrays["segment"], arrays["hole"])
+        """Raises ValueError for a damaged file."""
+        try:
+            with np.load(path) as arrays:
+                return cls(arrays["tokens"], arrays["segment"], arrays["hole"])
+        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: delete it, and it is made again") from error
 
 
 def cut_hole(text: str, starts: Sequence[int], rng: np.random.Generator) -> tuple[int, int] | None:

@@ -9,29 +9,33 @@ import hashlib
 import json
 from pathlib import Path
 
-import torch
+from pydantic import TypeAdapter
 
 from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import Card, parameters, save_model
 from model.engine.engine import fastest_dtype
 from model.tokenization.tokenizer import Tokenizer
+from model.training.checkpoint import load
 from model.training.copying import fit_copy_gate
 from model.training.documents import read_documents
-from model.training.loop import prepare
+from model.training.packed import prepare
 from model.training.trigrams import count_trigrams
 
 
 def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
-    """Writes the model of a checkpoint into a folder. Raises FileNotFoundError where a run or a corpus is missing."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = Network(NetworkConfig(**state["config"]))
+    """Writes the model of a checkpoint into a folder. Raises CheckpointDamaged, or FileNotFoundError without a corpus."""
+    state = load(checkpoint)
+    network = Network(TypeAdapter(NetworkConfig).validate_python(state["config"]))
     network.load_state_dict(state["network"])
     manifest = (corpus / "manifest.json").read_bytes()
     packages = json.loads(manifest)["packages"]
     size = round(parameters(network) / 1e6, 1)
+    kind = "Draft-and-check code diffusion model"
+    if not state.get("canvases", True):
+        kind = "Autoregressive twin of the diffusion model, for comparison: same data, schedule and tokens, next-token loss alone"
     about = {
         "name": name,
-        "description": f"Draft-and-check code diffusion model, {size}M parameters, trained from scratch by this project.",
+        "description": f"{kind}, {size}M parameters, trained from scratch by this project.",
         "license": "MIT",
         "languages": ["python"],
         "trained_tokens": state["tokens_before"] + state["tokens"],

@@ -11,35 +11,33 @@ import math
 import multiprocessing
 import multiprocessing.connection
 import os
-import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import load_model
 from model.tokenization.tokenizer import Tokenizer
-from model.training.documents import read_documents
-from model.training.examples import Windows, pack_documents
+from model.training import checkpoint, durable
+from model.training.examples import Windows
 from model.training.objective import Batch, Losses, attention_bias, losses, make_batch
+from model.training.packed import Shuffled, interleaved, prepare
 
-SHORT, LONG = 512, 1024  # tokens of a window, early and late in the run
-SHORT_SHARE = 0.7  # of the documents; the others are packed into long windows
 DRAFTS_FROM = 0.6  # of the run: next-token loss alone before, canvases as well from here on
 DECAY_FROM = 0.6  # of the run: from here on the rate falls, the windows are long, and the decay's code is among them
-DECAY_SHARE = 0.4  # of the batches from there on
-CHARACTERS_PER_EXAMPLE, CHARACTERS_PER_DECAY_EXAMPLE = 700, 250
 WARM_UP = 60  # steps
 MATRIX_RATE, EMBEDDING_RATE = 0.02, 0.003
 HELDOUT_WINDOWS = 64
@@ -54,6 +52,7 @@ class Run:
     tokens: int
     start: Path | None = None  # folder of a model whose weights a new run goes on from; None: random ones
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    canvases: bool = True  # False: an autoregressive twin, next-token loss alone to the end
     tokens_per_step: int = 8192
     tokens_at_once: int = 2048
     device: str = "cpu"
@@ -62,42 +61,6 @@ class Run:
     seed: int = 0
     evaluate_every: int = 200  # steps
     save_every: int = 50  # steps
-
-
-@dataclass(frozen=True)
-class Packed:
-    short: Windows
-    long: Windows
-    decay: Windows
-    heldout: Windows
-
-
-@dataclass(frozen=True)
-class Shuffled:
-    """Windows in the order in which a run meets them, over and over."""
-
-    windows: Windows
-    order: NDArray[np.int64]
-
-    def rows(self, first: int, count: int) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = self.order[np.arange(first, first + count) % len(self.order)]
-        return found
-
-
-def prepare(corpus: Path) -> Packed:
-    """The corpus as packed windows, from the cache beside it or made now."""
-    folder, tokenizer = corpus / "packed", corpus / "tokenizer.json"
-    files = [folder / f"{name}.npz" for name in ("short", "long", "decay", "heldout")]
-    if not all(file.exists() for file in files):
-        folder.mkdir(exist_ok=True)
-        documents = read_documents(corpus / "train.jsonl")
-        cut = int(len(documents) * SHORT_SHARE)
-        decay, heldout = (read_documents(corpus / f"{name}.jsonl") for name in ("decay", "heldout"))
-        pack_documents(documents[:cut], tokenizer, SHORT, CHARACTERS_PER_EXAMPLE).save(files[0])
-        pack_documents(documents[cut:], tokenizer, LONG, CHARACTERS_PER_EXAMPLE).save(files[1])
-        pack_documents(decay, tokenizer, LONG, CHARACTERS_PER_DECAY_EXAMPLE).save(files[2])
-        pack_documents(heldout, tokenizer, SHORT, CHARACTERS_PER_EXAMPLE).save(files[3])
-    return Packed(*(Windows.load(file) for file in files))
 
 
 def learning_rate(progress: float, step: int) -> float:
@@ -109,51 +72,78 @@ def train(run: Run) -> Path:
     """Trains from the last checkpoint in the run's folder, or from nothing. Returns the path of the final checkpoint.
 
     SIGINT and SIGTERM save and stop; after a hard kill at most `save_every` steps are done again. What the decay starts
-    from stays as `plateau.pt`: a longer run can go on from there.
+    from stays as `plateau.pt`: a longer run can go on from there. Raises ValueError for a corpus or a checkpoint that cannot
+    be used, and OSError where a file cannot be written or a worker was killed.
     """
+    if run.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("this machine has no GPU that torch can use: train with the device cpu")
+    if run.device != "cpu" and run.workers > 1:
+        raise ValueError("several workers share a CPU; a GPU is used by one")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.recover(run.folder)
     if run.workers == 1:
-        return _train(run, 0)
-    prepare(run.corpus)
+        _train(run, 0)
+    else:
+        prepare(run.corpus)  # once, for all of them
+        _train_in_workers(run)
+    return run.folder / checkpoint.LAST
+
+
+def _train_in_workers(run: Run) -> None:
     context = multiprocessing.get_context("spawn")
+    said, say = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder:
         meeting = f"file://{folder}/meeting"
-        children = [context.Process(target=_worker, args=(rank, run, meeting)) for rank in range(run.workers)]
+        children = [context.Process(target=_worker, args=(rank, run, meeting, say)) for rank in range(run.workers)]
 
-        def forward(number: int, _: object) -> None:
+        def forward(number: int, _: FrameType | None) -> None:
             for child in children:
                 if child.pid and child.is_alive():
                     os.kill(child.pid, number)
 
-        previous = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
-        for child in children:
-            child.start()
-        try:
-            # A worker that fails leaves the others waiting for its gradients: they go with it.
-            while running := [child for child in children if child.exitcode is None]:
-                multiprocessing.connection.wait([child.sentinel for child in running])
-                if any(child.exitcode for child in children):
-                    raise RuntimeError("a training worker failed; its error stands above")
-        finally:
+        with _stop_signals(forward):
             for child in children:
-                child.terminate()
-                child.join()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-    return run.folder / "checkpoint.pt"
+                child.start()
+            try:
+                # A worker that fails leaves the others waiting for its gradients: they go with it.
+                while running := [child for child in children if child.exitcode is None]:
+                    multiprocessing.connection.wait([said, *(child.sentinel for child in running)])
+                    if said.poll():
+                        raise ValueError(said.recv())
+                    if failed := [child.exitcode for child in children if child.exitcode]:
+                        raise ChildProcessError(f"a worker ended with exit code {failed[0]}; start again to go on")
+            finally:
+                for child in children:
+                    child.kill()
+                    child.join()
 
 
-def _worker(rank: int, run: Run, meeting: str) -> None:
+def _worker(rank: int, run: Run, meeting: str, say: Connection) -> None:
+    _die_with_parent()
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=run.workers)
-    _train(run, rank)
+    try:
+        _train(run, rank)
+    except (ValueError, OSError) as error:
+        say.send(str(error))
+        time.sleep(60)  # till the parent ends all: the others would fail for want of this one, and talk about it
     dist.destroy_process_group()
 
 
-def _train(run: Run, rank: int) -> Path:
+@contextmanager
+def _stop_signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+def _train(run: Run, rank: int) -> None:
     _keep_freed_memory()
     torch.manual_seed(run.seed)
-    run.folder.mkdir(parents=True, exist_ok=True)
     device = torch.device(run.device)
     tokenizer = Tokenizer.load(run.corpus / "tokenizer.json")
     packed = prepare(run.corpus)
@@ -164,10 +154,12 @@ def _train(run: Run, rank: int) -> Path:
         torch.optim.AdamW([network.embedding.weight, network.canvas], lr=EMBEDDING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
     )
     rates = [MATRIX_RATE, EMBEDDING_RATE]
-    checkpoint = run.folder / "checkpoint.pt"
+    last = run.folder / checkpoint.LAST
     step = done = before = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+    if last.exists():
+        state = checkpoint.load(last, device)
+        if state["config"] != asdict(run.network) or state.get("canvases", True) != run.canvases:
+            raise ValueError(f"{last} is of a run with another network or other losses: use another folder for this run")
         network.load_state_dict(state["network"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -183,22 +175,18 @@ def _train(run: Run, rank: int) -> Path:
     )
     objective = torch.compile(losses, dynamic=False) if run.compile else losses
     stopping: list[int] = []
-    previous = {s: signal.signal(s, lambda number, _: stopping.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
 
     def save() -> None:
-        partial = checkpoint.with_suffix(".partial")
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "step": step,
-                "tokens": done,
-                "tokens_before": before,  # those the weights of `start` had been trained on
-                "config": asdict(run.network),
-            },
-            partial,
-        )
-        os.replace(partial, checkpoint)  # a kill while writing leaves the old checkpoint whole
+        state: checkpoint.State = {
+            "network": network.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "step": step,
+            "tokens": done,
+            "tokens_before": before,
+            "config": asdict(run.network),
+            "canvases": run.canvases,
+        }
+        checkpoint.save(run.folder, state)
 
     columns = (
         TextColumn("{task.description}"),
@@ -208,16 +196,17 @@ def _train(run: Run, rank: int) -> Path:
     )
     shown = rank == 0 and sys.stdout.isatty()
     stop = False
-    with Progress(*columns, disable=not shown) as bar, (run.folder / "log.jsonl").open("a") as log:
+    with Progress(*columns, disable=not shown) as bar, _stop_signals(lambda number, _: stopping.append(number)):
         task = bar.add_task("training", total=run.tokens, completed=done)
         began, at_start, recent = time.perf_counter(), done, 0.0
         while done < run.tokens and not stop:
             progress = done / run.tokens
             source, mixed_in = (long, decay) if progress >= DECAY_FROM else (short, None)
+            canvases = run.canvases and progress >= DRAFTS_FROM
             if rank == 0 and progress >= DECAY_FROM > (done - run.tokens_per_step) / run.tokens:
                 save()
-                shutil.copy(checkpoint, run.folder / "plateau.pt")
-            own = _step(run, rank, network, objective, source, mixed_in, tokenizer, step, progress >= DRAFTS_FROM, device)
+                durable.write(run.folder / "plateau.pt", last.read_bytes())
+            own = _step(run, rank, network, objective, source, mixed_in, tokenizer, step, canvases, device)
             updated = [p for p in network.parameters() if p.grad is not None]
             next_token, canvas, asked_to_stop = _sum_over_workers(run, updated, [*own, float(bool(stopping))])
             stop = asked_to_stop > 0
@@ -238,18 +227,14 @@ def _train(run: Run, rank: int) -> Path:
             if step % 20 == 0 and not shown:
                 print(f"{line}  {(run.tokens - done) / speed / 60:.0f} min left", flush=True)
             if step % run.evaluate_every == 0 or done >= run.tokens:
-                result = evaluate(network, packed.heldout, tokenizer, device)
-                log.write(json.dumps({"step": step, "tokens": done, "train": recent, **result}) + "\n")
-                log.flush()
+                result = evaluate(network, packed.heldout, tokenizer, device, run.canvases)
+                durable.append(run.folder / "log.jsonl", json.dumps({"step": step, "tokens": done, "train": recent, **result}))
                 report = f"held out at step {step}: {result}"
                 bar.console.print(report) if shown else print(report, flush=True)
             if step % run.save_every == 0:
                 save()
         if rank == 0:
             save()
-    for number, handler in previous.items():
-        signal.signal(number, handler)
-    return checkpoint
 
 
 def _sum_over_workers(run: Run, updated: Sequence[Tensor], numbers: list[float]) -> list[float]:
@@ -285,7 +270,7 @@ def _step(
     length = source.windows.tokens.shape[1]
     per_step, at_once = run.tokens_per_step // length, max(1, run.tokens_at_once // length)
     batches = math.ceil(per_step / at_once)
-    next_token = canvas = 0.0
+    sums = torch.zeros(2, device=device)  # read once a step: each reading waits for the device
     for number in range(rank, batches, run.workers):
         whole = step * batches + number  # of the run, if all of it were like this step
         rng = np.random.default_rng([run.seed, whole])
@@ -295,32 +280,24 @@ def _step(
         found, _, _ = objective(network, batch, attention_bias(batch, torch.bfloat16))
         share = len(rows) / per_step
         (found.total * share).backward()
-        next_token += float(found.next_token.detach()) * share
-        canvas += float(found.canvas.detach()) * share
+        sums += torch.stack([found.next_token.detach(), found.canvas.detach()]) * share
+    next_token, canvas = sums.tolist()
     return next_token, canvas
 
 
-def interleaved(source: Shuffled, mixed_in: Shuffled, number: int) -> tuple[Shuffled, int]:
-    """Which windows the batch of this number is made of, and how many batches of that kind stand before it.
-
-    Evenly spread and known from the number alone: of any n batches in a row, `DECAY_SHARE` * n are mixed in, give or take one.
-    """
-    before, behind = int(number * DECAY_SHARE), int((number + 1) * DECAY_SHARE)
-    return (mixed_in, before) if behind > before else (source, number - before)
-
-
 @torch.no_grad()
-def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: torch.device) -> dict[str, float]:
+def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: torch.device, canvases: bool) -> dict[str, float]:
     """Losses on held-out packages, the share of short holes whose greedy text is exact, and of right slots 1 to 4.
 
-    A hole is exact if each of its tokens and its `<eos>` is the likeliest given those before: what greedy decoding writes.
+    Without canvases there is nothing to say of slots. A hole is exact if each of its tokens and its `<eos>` is the likeliest
+    given those before: what greedy decoding writes.
     """
     rng = np.random.default_rng(0)
     totals: list[tuple[float, float, float]] = []
     exact: list[bool] = []
     slots = np.zeros((2, 4))
     for start in range(0, HELDOUT_WINDOWS, 8):
-        batch = make_batch(heldout, np.arange(start, start + 8) % len(heldout.tokens), tokenizer, rng, canvases=True)
+        batch = make_batch(heldout, np.arange(start, start + 8) % len(heldout.tokens), tokenizer, rng, canvases)
         there = batch.to(device)
         found, right, right_slots = losses(network, there, attention_bias(there, torch.bfloat16))
         totals.append((float(found.next_token), float(found.hole), float(found.canvas)))
@@ -336,14 +313,12 @@ def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: t
         for number in range(4):
             here = (offset == number) & (batch.slot_targets >= 0)
             slots[:, number] += int(right_slots[here].sum()), int(here.sum())
-    means = np.mean(totals, 0)
-    return {
-        "next_token": round(float(means[0]), 4),
-        "hole": round(float(means[1]), 4),
-        "canvas": round(float(means[2]), 4),
-        "exact": round(float(np.mean(exact)), 4),
-        **{f"slot_{n + 1}": round(float(slots[0, n] / max(1, slots[1, n])), 4) for n in range(4)},
-    }
+    next_token, hole_loss, canvas = (round(float(mean), 4) for mean in np.mean(totals, 0))
+    found_text = {"next_token": next_token, "hole": hole_loss, "exact": round(float(np.mean(exact)), 4)}
+    if not canvases:
+        return found_text
+    shares = {f"slot_{n + 1}": round(float(slots[0, n] / max(1, slots[1, n])), 4) for n in range(4)}
+    return {**found_text, "canvas": canvas, **shares}
 
 
 def _keep_freed_memory() -> None:
@@ -353,3 +328,11 @@ def _keep_freed_memory() -> None:
         m_mmap_max, m_trim_threshold = -4, -1
         mallopt(m_mmap_max, 0)
         mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def _die_with_parent() -> None:
+    """Where the system can, a worker ends when its parent is killed: an orphan would write over a resumed run."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        pr_set_pdeathsig = 1
+        prctl(pr_set_pdeathsig, signal.SIGKILL)

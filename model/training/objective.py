@@ -39,7 +39,9 @@ class Batch:
     slot_targets: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(**{name: value.to(device, non_blocking=True) for name, value in vars(self).items()})
+        if device.type == "cuda":  # only from pinned memory does a copy run beside the computation
+            return Batch(**{name: value.pin_memory().to(device, non_blocking=True) for name, value in vars(self).items()})
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)

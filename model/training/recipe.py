@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +19,9 @@ from model.tokenization.tokenizer import learn_vocabulary
 from model.training.corpus import build
 from model.training.documents import read_documents
 from model.training.export import export
-from model.training.loop import Run, prepare, train
+from model.training.loop import Run, train
+from model.training.manifest import MANIFEST, add_to_manifest
+from model.training.packed import prepare
 
 VOCABULARY_SAMPLE = 40_000_000  # characters
 
@@ -37,13 +39,14 @@ class Recipe:
     name: str
     workers: int = 1
     start: Path | None = None  # a model to go on from: its weights, its vocabulary, its shape
+    canvases: bool = True  # False: an autoregressive twin
 
 
 def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> None:
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     recipe.corpus.mkdir(parents=True, exist_ok=True)
-    if not (recipe.corpus / "train.jsonl").exists():
+    if not (recipe.corpus / MANIFEST).exists():
         build(recipe.corpus, decontaminate)
     vocabulary = recipe.corpus / "tokenizer.json"
     if recipe.start:
@@ -57,10 +60,22 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
         if not vocabulary.exists():
             learn_vocabulary(_sample(recipe.corpus)).save(vocabulary)
         network = NetworkConfig(width=recipe.width, layers=recipe.layers, heads=recipe.width // 64)
-    prepare(recipe.corpus)
+    add_to_manifest(recipe.corpus, vocabulary.name)
     if corpus_only:
+        prepare(recipe.corpus)
         return
-    run = Run(recipe.corpus, recipe.run, recipe.tokens, recipe.start, network, device=recipe.device, workers=recipe.workers)
+    run = Run(
+        recipe.corpus,
+        recipe.run,
+        recipe.tokens,
+        recipe.start,
+        network,
+        recipe.canvases,
+        device=recipe.device,
+        workers=recipe.workers,
+    )
+    if recipe.device == "cuda":  # large steps fill it; of four batches a step, three are made while it computes
+        run = replace(run, tokens_per_step=131_072, tokens_at_once=32_768, evaluate_every=400, save_every=400)
     checkpoint = train(run)
     export(checkpoint, recipe.corpus, recipe.model, recipe.name)
 

@@ -4,59 +4,31 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import random_network
+from toy_run import SOURCE, run_of, write_toy_corpus
 
 from model.architecture.network import NetworkConfig
 from model.checkpoints.store import BUNDLED, load_model
 from model.infilling.reference import next_logits
 from model.tokenization.tokenizer import Tokenizer
+from model.training.checkpoint import load
 from model.training.documents import Document, read_documents
 from model.training.examples import Windows, encode_example, pack_documents, sample_example
 from model.training.export import export
-from model.training.loop import DECAY_SHARE, Run, Shuffled, interleaved, train
+from model.training.loop import train
 from model.training.objective import attention_bias, losses, make_batch
+from model.training.packed import DECAY_SHARE, Shuffled, interleaved
 from model.training.recipe import Recipe, follow
-
-SOURCE = "\n\n".join(
-    f"def area_{name}(width, height):\n    total = width * height\n    if total < {n}:\n        return None\n    return total\n"
-    for n, name in enumerate(["box", "tile", "room", "page", "card", "field"])
-)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpus")
-    documents = [Document("toy", f"{n}.py", SOURCE.replace("area", f"area{n}")) for n in range(60)]
-    for name, part in (("train", documents[:45]), ("decay", documents[45:50]), ("heldout", documents[50:])):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(asdict(d)) + "\n" for d in part))
-    (folder / "manifest.json").write_text(json.dumps({"packages": [{"license": "MIT", "heldout": False}]}))
-    shutil.copy(BUNDLED / "tokenizer.json", folder / "tokenizer.json")
-    return folder
-
-
-def run_of(corpus: Path, folder: Path, tokens: int) -> Run:
-    network = NetworkConfig(width=64, layers=2, heads=1)
-    return Run(
-        corpus,
-        folder,
-        tokens,
-        network=network,
-        tokens_per_step=2048,
-        tokens_at_once=1024,
-        compile=False,
-        evaluate_every=5,
-        save_every=1,
-    )
 
 
 def test_a_run_learns_and_its_export_loads(corpus: Path, tmp_path: Path) -> None:
-    checkpoint = train(run_of(corpus, tmp_path, 2048 * 20))
+    checkpoint = train(run_of(corpus, tmp_path, 20))
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["next_token"] < log[0]["next_token"] - 0.5
     card = export(checkpoint, corpus, tmp_path / "model", "toy")
@@ -65,8 +37,8 @@ def test_a_run_learns_and_its_export_loads(corpus: Path, tmp_path: Path) -> None
 
 
 def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
-    first = export(train(run_of(corpus, tmp_path / "first", 2048 * 12)), corpus, tmp_path / "model", "toy")
-    second = replace(run_of(corpus, tmp_path / "second", 2048 * 5), start=tmp_path / "model")
+    first = export(train(run_of(corpus, tmp_path / "first", 12)), corpus, tmp_path / "model", "toy")
+    second = replace(run_of(corpus, tmp_path / "second", 5), start=tmp_path / "model")
     card = export(train(second), corpus, tmp_path / "longer", "toy")
     assert card.trained_tokens == first.trained_tokens + 2048 * 5
     ended, went_on = ((tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("first", "second"))
@@ -82,37 +54,23 @@ def test_a_model_with_another_vocabulary_is_not_gone_on_from(corpus: Path, tmp_p
         follow(recipe, [], corpus_only=True)
 
 
-def test_a_worker_that_fails_ends_the_run(corpus: Path, tmp_path: Path) -> None:
-    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(RuntimeError, match="worker failed"):
-        train(replace(run_of(corpus, tmp_path, 2048), workers=2))
+def test_a_worker_that_cannot_go_on_ends_the_run_and_says_why(corpus: Path, tmp_path: Path) -> None:
+    train(run_of(corpus, tmp_path, 1))
+    other = replace(run_of(corpus, tmp_path, 2), network=NetworkConfig(width=128, layers=1, heads=2), workers=2)
+    with pytest.raises(ValueError, match="another network"):
+        train(other)
 
 
-def test_a_killed_run_ends_as_an_uninterrupted_one(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = torch.load(train(run_of(corpus, tmp_path / "whole", 2048 * 8)), weights_only=True)
-    killed = run_of(corpus, tmp_path / "killed", 2048 * 8)
-    saves = []
-
-    def kill(source: str, target: str) -> None:
-        shutil.move(source, target)
-        saves.append(target)
-        if len(saves) == 5:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("model.training.loop.os.replace", kill)
-    with pytest.raises(KeyboardInterrupt):
-        train(killed)
-    monkeypatch.undo()
-    resumed = torch.load(train(killed), weights_only=True)
-    assert resumed["step"] == whole["step"] == 8
-    for name, weight in whole["network"].items():
-        torch.testing.assert_close(resumed["network"][name], weight, rtol=0, atol=1e-6)
+def test_a_worker_that_breaks_ends_the_run(corpus: Path, tmp_path: Path) -> None:
+    impossible = NetworkConfig(width=64, layers=1, heads=3)
+    with pytest.raises(ChildProcessError, match="a worker ended"):
+        train(replace(run_of(corpus, tmp_path, 1), network=impossible, workers=2))
 
 
 def test_two_workers_make_the_model_that_one_makes(corpus: Path, tmp_path: Path) -> None:
-    one = replace(run_of(corpus, tmp_path / "one", 2048 * 4), tokens_at_once=512)
+    one = replace(run_of(corpus, tmp_path / "one", 4), tokens_at_once=512)
     two = replace(one, folder=tmp_path / "two", workers=2)
-    expected, found = (torch.load(train(run), weights_only=True) for run in (one, two))
+    expected, found = (load(train(run)) for run in (one, two))
     assert found["tokens"] == expected["tokens"]
     for name, weight in expected["network"].items():
         if "down" in name or "out" in name:  # these start at zero: what they hold is what was learned
@@ -127,6 +85,29 @@ def test_a_batch_in_so_many_of_the_decay_is_its_own_code_and_no_window_is_left_o
     for kind, share in ((own, DECAY_SHARE), (general, 1 - DECAY_SHARE)):
         places = [place for chosen, place in found if chosen is kind]
         assert places == list(range(round(200 * share)))
+
+
+def test_the_decay_and_nothing_before_it_learns_from_the_code_of_the_decay(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    other = write_toy_corpus(tmp_path / "corpus", SOURCE.replace("total", "surface"))
+    folders = tmp_path / "one", tmp_path / "two"
+    for folder, where in zip(folders, (corpus, other), strict=True):
+        train(run_of(where, folder, 8))
+    for name, equal in (("plateau.pt", True), ("checkpoint.pt", False)):
+        one, two = (load(folder / name)["network"]["embedding.weight"] for folder in folders)
+        assert torch.equal(one, two) == equal
+
+
+def test_an_autoregressive_twin_learns_from_next_tokens_alone_and_says_what_it_is(corpus: Path, tmp_path: Path) -> None:
+    twin = replace(run_of(corpus, tmp_path / "twin", 8), canvases=False)
+    card = export(train(twin), corpus, tmp_path / "model", "toy")
+    assert card.description.startswith("Autoregressive twin")
+    assert "for comparison" in card.description
+    assert not load_model(tmp_path / "model").network.canvas.any()
+    log = json.loads((tmp_path / "twin" / "log.jsonl").read_text().splitlines()[-1])
+    assert set(log) == {"step", "tokens", "train", "next_token", "hole", "exact"}
+    with pytest.raises(ValueError, match="other losses"):
+        train(run_of(corpus, tmp_path / "twin", 9))
 
 
 def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corpus: Path, tokenizer: Tokenizer) -> None:
