@@ -58,6 +58,8 @@ class Engine:
         """Fills the holes. Raises Cancelled within one pass after `cancelled()` is true; ValueError for a bad request."""
         if request.candidates < 1 or request.max_tokens < 1:
             raise ValueError("candidates and max_tokens must be at least 1")
+        if request.passes is not None and request.passes < 2:
+            raise ValueError("passes must be at least 2: one reads the text, the last one writes the rest")
         with self._turn, torch.inference_mode():
             if self._threads:  # a setting of the calling thread, and callers come from a pool
                 torch.set_num_threads(self._threads)

@@ -23,6 +23,7 @@ from model.tokenization.healing import Healing, split_partial_word
 
 Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as they stand after a pass; the mask where none is
 LEFT_TO_FIRST_PASS = 32  # new visible tokens that the first pass reads along with its drafts
+WAY_OUT_PASSES = 6
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
 _FOREVER = 86_400.0  # seconds
 
@@ -94,7 +95,8 @@ class Job:
         request, tokenizer = self._request, self._model.tokenizer
         prefix, owed = split_partial_word(parts[0])
         continuation, visible, unread = self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
-        limits = Limits(request.max_tokens, request.single_line, request.stop_after_line, request.allow_empty)
+        lines = (request.single_line, request.stop_after_line, request.allow_empty)
+        limits = Limits(request.max_tokens, *lines, request.passes)
         sources = Sources(table=self._model.trigrams) if request.drafts else Sources(copies=False)
         decoder = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
         later = len(request.parts) - 2 - len(earlier)
@@ -107,8 +109,10 @@ class Job:
             chains = decoder.run(continuation, unread, owed.encode(), candidates, self._keep_going, watch)
             self._session.adopt(unread)
             one_line = request.single_line or request.stop_after_line
-            if one_line and not any(chain.complete for chain in chains) and not self.out_of_time:
+            stuck = one_line and not any(chain.complete for chain in chains)
+            if stuck and request.passes is None and not self.out_of_time:
                 # A small model can go round in circles; what begins otherwise often does not.
+                limits = Limits(request.max_tokens, *lines, WAY_OUT_PASSES)
                 more = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
                 again = Continuation(self._model.network, self._session.cache, len(visible) - 1)
                 chains = more.run(again, visible[-1:], owed.encode(), WAYS_OUT, self._keep_going, watch)
@@ -127,24 +131,26 @@ class Job:
 
     def _unchecked(self) -> Filling:
         request = self._request
-        continuation, _, _ = self._read_visible(request.parts, 0)
+        cuts = [split_partial_word(part) for part in request.parts[:-1]]
+        continuation, _, _ = self._read_visible((*(part for part, _ in cuts), request.parts[-1]), 0)
         with self._timed("denoise"):
             holes = fill_unchecked(
                 continuation,
                 self._model.tokenizer,
-                len(request.parts) - 1,
+                self._healing,
+                [owed.encode() for _, owed in cuts],
                 request.max_tokens,
                 request.gamma,
                 self._keep_going,
                 self._watch,
                 0 if request.allow_empty else 1,
-                self._healing.line_breaks if request.single_line else None,
+                request.single_line,
             )
         self.forward_passes += continuation.passes
         self.steps += continuation.passes
         return Filling(
             [hole.tokens for hole in holes],
-            [self._text(hole.tokens, hole.complete, "") for hole in holes],
+            [self._text(hole.tokens, hole.complete, owed) for hole, (_, owed) in zip(holes, cuts, strict=True)],
             [score for hole in holes for score in hole.scores],
             all(hole.complete for hole in holes),
         )

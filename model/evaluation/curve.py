@@ -30,20 +30,31 @@ class Setting:
     checked: bool = True
     gamma: float = 0.3
     deadline_ms: float | None = None
+    drafts: bool = True
+    passes: int | None = None
     by_twin: bool = False
 
     def of(self, request: InfillRequest) -> InfillRequest:
-        return replace(request, checked=self.checked, gamma=self.gamma, deadline_ms=self.deadline_ms)
+        return replace(
+            request,
+            checked=self.checked,
+            gamma=self.gamma,
+            deadline_ms=self.deadline_ms,
+            drafts=self.drafts,
+            passes=self.passes,
+        )
 
 
 SETTINGS = (
     Setting("checked", "checked"),
+    Setting("checked, no drafts", "checked, no drafts", drafts=False),
+    *(Setting("checked, the rest unchecked", f"checked, the rest unchecked in pass {k}", passes=k) for k in (2, 3, 4, 6)),
     *(Setting("checked, with a deadline", f"checked, {ms} ms", deadline_ms=ms) for ms in (5, 10, 20, 40)),
     Setting("unchecked", "unchecked, slot by slot", checked=False, gamma=0.0),
     *(Setting("unchecked", f"unchecked, gamma {gamma}", checked=False, gamma=gamma) for gamma in (0.1, 0.3, 1.0, 3.0)),
     Setting("unchecked", "unchecked, one step", checked=False, gamma=float("inf")),
 )
-TWIN = Setting("autoregressive twin", "autoregressive twin", by_twin=True)
+TWIN = Setting("autoregressive twin", "autoregressive twin", drafts=False, by_twin=True)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from model.evaluation.curve import Point
 
 FORMATS = (".png", ".svg")
 # Told apart by shape as well as by colour (Okabe and Ito's palette for colour-blind readers), in the order of first appearance.
-_STYLES = (("#0072B2", "o"), ("#56B4E9", "s"), ("#D55E00", "^"), ("#000000", "D"))
+_STYLES = (("#0072B2", "o"), ("#56B4E9", "s"), ("#D55E00", "^"), ("#009E73", "v"), ("#E69F00", "P"), ("#000000", "D"))
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
@@ -26,7 +26,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     _panel(by_passes, points, "steps", "forward passes per line")
     _panel(by_latency, points, "latency_ms", "milliseconds per line, text in the cache")
     by_passes.set_ylabel("exact match of the hidden end of a line, %")
-    figure.legend(*by_passes.get_legend_handles_labels(), loc="outside lower center", ncols=len(_STYLES), frameon=False)
+    figure.legend(*by_passes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=150)
 
 

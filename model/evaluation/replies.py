@@ -6,12 +6,14 @@ Knows engines and requests. Knows nothing of right and wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from model.engine.engine import Engine
 from model.infilling.request import InfillRequest
+
+TWIN = "twin"
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,13 @@ def ask(engine: Engine, request: InfillRequest) -> Reply:
 
 
 def ask_all(engines: Mapping[str, Engine], request: InfillRequest, turn: int) -> dict[str, Reply]:
-    """Everyone's reply. Who is asked first changes with each turn, so that what else the machine does hits all alike."""
+    """Everyone's reply; a twin writes one token at a time.
+
+    Who is asked first changes with each turn, so that what else the machine does hits all alike.
+    """
     names = list(engines)
     first = turn % len(names)
-    return {name: ask(engines[name], request) for name in names[first:] + names[:first]}
+    return {name: ask(engines[name], replace(request, drafts=name != TWIN)) for name in names[first:] + names[:first]}
 
 
 @dataclass(frozen=True)

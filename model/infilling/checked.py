@@ -23,6 +23,7 @@ from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
 SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is nearly never right at this model's size
+LAST_SLOTS = 16  # of the canvas that ends a hole without a check
 LONGEST_PERIOD, LEAST_REPEATED = 8, 16  # tokens; so many that repeat a period at least three times are a circle
 
 
@@ -34,6 +35,7 @@ class Limits:
     single_line: bool  # the first line break ends the hole
     stop_after_line: bool = False  # the first one behind text does
     allow_empty: bool = True  # False: the hole may not end before it began
+    passes: int | None = None  # the last of so many writes what is left of the hole without a check
 
     def ends_line(self, tokenizer: Tokenizer, written: list[int]) -> bool:
         """Whether the last of the tokens written so far ends the hole with a line break."""
@@ -85,7 +87,7 @@ class _Reading:
     roots: list[int]
     firsts: list[int]
     scores: Tensor  # (asked rows, vocabulary): of each chain's last token and then of its drafts
-    slots: Tensor  # (asked rows * SLOTS, width)
+    slots: Tensor  # (asked rows * slots behind each, width)
 
 
 class CheckedDecoder:
@@ -103,7 +105,7 @@ class CheckedDecoder:
         self._tokenizer, self._healing, self._limits, self._gate = tokenizer, healing, limits, gate
         self._copies = Copies(visible[:-1], tokenizer.ordinary)
         self._drafter = Drafter(self._copies if sources.copies else None, sources.table)
-        self._canvas = sources.canvas
+        self._slots = SLOTS if sources.canvas else 0
 
     def run(
         self,
@@ -126,6 +128,9 @@ class CheckedDecoder:
                 watch(chains[0].tokens)
             if not keep_going():
                 break
+            if continuation.passes + 1 == self._limits.passes:
+                self._finish(continuation, growing)
+                break
             self._step(continuation, growing)
         if watch is not None and chains:
             watch(chains[0].tokens)
@@ -134,7 +139,7 @@ class CheckedDecoder:
     def _first_pass(self, continuation: Continuation, unread: Sequence[int], owed: bytes, candidates: int) -> list[Chain]:
         chain = Chain(owed, self._copies.matches, list(unread))
         chain.draft = self._draft(chain, [])
-        reading = self._read(continuation, [chain])
+        reading = self._read(continuation, [chain], self._slots)
         root = reading.roots[0]
         best = torch.topk(self._next_scores(reading.scores[0], chain), candidates)
         read = [reading.start + row for row in range(root + 1)]
@@ -168,11 +173,25 @@ class CheckedDecoder:
 
     def _step(self, continuation: Continuation, chains: list[Chain]) -> None:
         """One pass for all chains: what they have not read, their drafts and the canvases behind those; then accepts."""
-        reading = self._read(continuation, chains)
+        reading = self._read(continuation, chains, self._slots)
         for number, chain in enumerate(chains):
             self._go_on(continuation, reading, number, chain)
 
-    def _read(self, continuation: Continuation, chains: list[Chain]) -> _Reading:
+    def _finish(self, continuation: Continuation, chains: list[Chain]) -> None:
+        """The last pass: behind the token that the check writes, what a canvas says is taken unread, up to its first end."""
+        for chain in chains:
+            chain.draft = DraftTree()
+        reading = self._read(continuation, chains, LAST_SLOTS)
+        scores = torch.log_softmax(continuation.network.logits(reading.slots).float(), -1)
+        for number, chain in enumerate(chains):
+            self._go_on(continuation, reading, number, chain)
+            for slot in range(number * LAST_SLOTS + 1, (number + 1) * LAST_SLOTS):
+                if not chain.growing:
+                    break
+                score, token = self._next_scores(scores[slot], chain).max(-1)
+                self._write(chain, int(token), float(score))
+
+    def _read(self, continuation: Continuation, chains: list[Chain], slots: int) -> _Reading:
         rows: list[Row] = []
         roots: list[int] = []
         firsts: list[int] = []
@@ -191,9 +210,9 @@ class CheckedDecoder:
             firsts.append(len(asked))
             asked += range(root, root + 1 + len(chain.draft.nodes))
         slots_from = len(rows)
-        for row in asked if self._canvas else ():
-            own = range(continuation.rows + len(rows), continuation.rows + len(rows) + SLOTS)
-            for offset in range(1, SLOTS + 1):
+        for row in asked if slots else ():
+            own = range(continuation.rows + len(rows), continuation.rows + len(rows) + slots)
+            for offset in range(1, slots + 1):
                 sees = (*rows[row].sees, *own)
                 rows.append(Row(self._tokenizer.mask, rows[row].position + offset, sees, self._tokenizer.holes[0]))
         start = continuation.rows
@@ -217,7 +236,7 @@ class CheckedDecoder:
                 chain.accepted[chain.draft.nodes[node].source] += 1
         if chain.growing:
             slots = (first + 1 + last) * SLOTS  # the first slot repeats the check
-            drafted = self._likeliest(continuation, reading.slots[slots + 1 : slots + SLOTS]) if self._canvas else []
+            drafted = self._likeliest(continuation, reading.slots[slots + 1 : slots + SLOTS]) if self._slots else []
             chain.draft = self._draft(chain, drafted)
 
     def _likeliest(self, continuation: Continuation, slots: Tensor) -> list[tuple[int, float]]:

@@ -25,6 +25,7 @@ class InfillRequest:
     stop_after_line: bool = False  # the line break behind the first line with text ends a hole, and belongs to it
     allow_empty: bool = True  # False: a hole gets at least one token, as one who asks by hand expects
     checked: bool = True  # False: pure diffusion, faster and less careful
+    passes: int | None = None  # of a checked hole: the last of so many writes what is left of it unchecked
     drafts: bool = True  # False: checked decoding goes one token at a time, as a plain autoregressive model does
     gamma: float = 0.3  # nats; the joint-error budget of one unchecked step
     context_tokens: int = 1024  # most visible tokens

@@ -6,15 +6,14 @@ committed, most certain first, while the joint-error bound stays under gamma (en
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from model.infilling.passes import Continuation, Row
+from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
 LONGEST = 32  # slots of a canvas: the longest that training shows
@@ -32,6 +31,7 @@ class Filled:
 @dataclass
 class _Canvas:
     mark: int
+    owed: bytes  # what its first tokens must spell: letters that stand before the hole and were taken back
     tokens: list[int]  # committed ones; the mask elsewhere
     scores: list[float]
 
@@ -39,22 +39,29 @@ class _Canvas:
 def fill_unchecked(
     continuation: Continuation,
     tokenizer: Tokenizer,
-    holes: int,
+    healing: Healing,
+    owed: Sequence[bytes],
     max_tokens: int,
     gamma: float,
     keep_going: Callable[[], bool],
     watch: Callable[[list[list[int]]], None] | None = None,
     shortest: int = 0,
-    line_breaks: NDArray[np.bool_] | None = None,
+    single_line: bool = False,
 ) -> list[Filled]:
     """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step.
 
-    `line_breaks`, given where a hole is to stay on its line, are the tokens that end it as `<eos>` does.
+    `owed` has for each hole the bytes that its text must begin with; while some are, that hole's next slot is the one that
+    is committed. With `single_line`, a token that spells a line break ends a hole as `<eos>` does.
     """
     size = min(LONGEST, max_tokens + 1)
-    canvases = [_Canvas(tokenizer.holes[hole], [tokenizer.mask] * size, [0.0] * size) for hole in range(holes)]
+    canvases = [
+        _Canvas(mark, spelling, [tokenizer.mask] * size, [0.0] * size)
+        for mark, spelling in zip(tokenizer.holes, owed, strict=False)
+    ]
     first = True
-    breaks = None if line_breaks is None else torch.from_numpy(line_breaks).to(continuation.network.embedding.weight.device)
+    breaks = None
+    if single_line:
+        breaks = torch.from_numpy(healing.line_breaks).to(continuation.network.embedding.weight.device)
     while any(tokenizer.mask in canvas.tokens for canvas in canvases):
         if not first and not keep_going():
             break
@@ -63,7 +70,10 @@ def fill_unchecked(
             scores = _set_lengths(canvases, scores, tokenizer, shortest)
             first = False
         for canvas, own in zip(canvases, scores, strict=True):
-            _commit(canvas, own, tokenizer, gamma)
+            if canvas.owed and tokenizer.mask in canvas.tokens:
+                _spell(canvas, own, tokenizer, healing, shortest)
+            else:
+                _commit(canvas, own, tokenizer, gamma)
         if watch is not None:
             watch([list(canvas.tokens) for canvas in canvases])
     filled = []
@@ -98,16 +108,33 @@ def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canv
 
 
 def _set_lengths(canvases: list[_Canvas], scores: list[Tensor], tokenizer: Tokenizer, shortest: int) -> list[Tensor]:
-    """Cuts each canvas where `<eos>` most probably stands first."""
+    """Cuts each canvas where `<eos>` most probably stands first; never before what is owed."""
     kept = []
     for canvas, own in zip(canvases, scores, strict=True):
         ends = own[:, tokenizer.eos].clone()
-        ends[:shortest] = float("-inf")
+        ends[: max(shortest, bool(canvas.owed))] = float("-inf")
         goes_on = torch.log1p(-ends.exp().clamp(max=1 - 1e-6))
         length = int((ends + goes_on.cumsum(0) - goes_on).argmax())
         canvas.tokens, canvas.scores = canvas.tokens[:length], canvas.scores[:length]
         kept.append(own[:length])
     return kept
+
+
+def _spell(canvas: _Canvas, scores: Tensor, tokenizer: Tokenizer, healing: Healing, shortest: int) -> None:
+    """Commits the first masked slot to the likeliest token that spells what is owed or goes on behind it.
+
+    Where the canvas would end before all is spelled, or at once behind it though the hole may not be empty, it grows.
+    """
+    slot = canvas.tokens.index(tokenizer.mask)
+    own = scores[slot].clone()
+    own[torch.from_numpy(healing.forbidden(canvas.owed)).to(own.device)] = float("-inf")
+    value, token = torch.log_softmax(own, -1).max(-1)
+    canvas.tokens[slot], canvas.scores[slot] = int(token), float(value)
+    nothing_more = tokenizer.bytes_of(int(token)) == canvas.owed
+    canvas.owed = healing.owed_after(canvas.owed, int(token))
+    if tokenizer.mask not in canvas.tokens and (canvas.owed or (nothing_more and shortest)):
+        canvas.tokens.append(tokenizer.mask)
+        canvas.scores.append(0.0)
 
 
 def _commit(canvas: _Canvas, scores: Tensor, tokenizer: Tokenizer, gamma: float) -> None:

@@ -123,13 +123,31 @@ def test_unchecked_fills_every_slot_with_at_least_one_commit_a_step(random_engin
     with torch.inference_mode():
         session.encode(network, visible, lambda: None)
         rows = Continuation(network, session.cache, len(visible))
-        filled = fill_unchecked(rows, tokenizer, 2, 20, gamma, lambda: True, seen.append, shortest=2)
+        healing = Healing(tokenizer)
+        filled = fill_unchecked(rows, tokenizer, healing, [b"", b""], 20, gamma, lambda: True, seen.append, shortest=2)
     assert all(hole.complete and len(hole.tokens) >= 2 for hole in filled)
     open_slots = [sum(canvas.count(tokenizer.mask) for canvas in step) for step in seen]
     assert open_slots == sorted(set(open_slots), reverse=True)
     assert open_slots[-1] == 0
     if gamma == 100.0:
         assert rows.passes == 1
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["checked", "unchecked"])
+def test_every_hole_goes_on_with_the_word_that_is_typed_before_it(bundled: Engine, checked: bool) -> None:
+    parts = ("def area(width, height):\n    total = wid", "\n    retu", "\n")
+    found = bundled.infill(InfillRequest(parts, single_line=True, allow_empty=False, checked=checked))
+    assert all(found.candidates[0].texts)  # a text that does not spell the word again would be dropped
+
+
+@pytest.mark.parametrize("passes", [2, 3, 5])
+def test_with_few_passes_the_rest_is_written_unchecked(bundled: Engine, passes: int) -> None:
+    for start in range(600, 4600, 400):
+        request = InfillRequest((SOURCE[:start], SOURCE[SOURCE.index("\n", start) :]), single_line=True, allow_empty=False)
+        whole, hurried = bundled.infill(request), bundled.infill(replace(request, passes=passes))
+        assert hurried.steps <= passes
+        if whole.steps < passes:  # nothing was left to hurry
+            assert hurried.candidates[0].text == whole.candidates[0].text
 
 
 @pytest.mark.parametrize("checked", [True, False], ids=["checked", "unchecked"])
