@@ -272,6 +272,9 @@ def train(
 TwinOption = Annotated[
     Path | None, typer.Option("--twin", help="Folder of a model to measure beside, in the same run: an autoregressive one.")
 ]
+CandidatesOption = Annotated[
+    int, typer.Option("--candidates", min=1, max=8, help="Fillings that are tried; the likeliest as a whole is the answer.")
+]
 HELDOUT = CACHE / "corpus" / "heldout.jsonl"
 
 
@@ -281,6 +284,7 @@ def humaneval_infilling(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first problems.")] = None,
     samples_out: Annotated[Path | None, typer.Option("--samples-out", help="Write the completions here.")] = None,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    candidates: CandidatesOption = 1,
     twin: TwinOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -290,7 +294,7 @@ def humaneval_infilling(
     from model.evaluation import humaneval_infilling as benchmark
 
     with _one_line_errors():
-        report = benchmark.evaluate(_engine(model), data, limit, samples_out, not unchecked, _twin(twin))
+        report = benchmark.evaluate(_engine(model), data, limit, samples_out, not unchecked, _twin(twin), candidates)
     if as_json:
         print(json.dumps(report.as_json()))
     else:
@@ -302,6 +306,7 @@ def lines(
     data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = HELDOUT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 1000,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    candidates: CandidatesOption = 1,
     twin: TwinOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -311,7 +316,7 @@ def lines(
     from model.evaluation import lines as benchmark
 
     with _one_line_errors():
-        report = benchmark.evaluate(_engine(model), data, limit, not unchecked, _twin(twin))
+        report = benchmark.evaluate(_engine(model), data, limit, not unchecked, _twin(twin), candidates)
     if as_json:
         print(json.dumps(report.as_json()))
     else:
@@ -344,6 +349,25 @@ def curve(
         print(json.dumps({"benchmark": "curve", "n": limit, "points": [point.as_json() for point in points]}))
     else:
         print_curve(points)
+
+
+@evaluations.command()
+def drafts(
+    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines; a quarter as many blocks.")] = 300,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What each source of drafts saves: passes and time of the same texts with every combination of sources."""
+    from lsp_server.tables import print_drafts
+    from model.evaluation.drafts import measure
+
+    with _one_line_errors():
+        found = measure(_engine(model), data, limit)
+    if as_json:
+        print(json.dumps({"benchmark": "drafts", "combinations": [drafting.as_json() for drafting in found]}))
+    else:
+        print_drafts(found)
 
 
 def _twin(folder: Path | None) -> Engine | None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from model.evaluation import humaneval_infilling, lines
 from model.evaluation.curve import Point
+from model.evaluation.drafts import Drafting
 from model.evaluation.intervals import Estimate
 
 _SHARES = {"exact_match": "exact match, %", "first_token": "first token right, %"}
@@ -66,6 +67,25 @@ def print_curve(points: Sequence[Point]) -> None:
             _cell(point.edit_similarity, False),
             _cell(point.steps, False),
             _cell(point.latency_ms, False),
+        )
+    _console().print(table)
+
+
+def print_drafts(found: Sequence[Drafting]) -> None:
+    table = _table(
+        "what drafts save", "", "drafts from", "n", "passes", "tokens a pass", "ms, median", "same text, %", "accepted"
+    )
+    for drafting in found:
+        accepted = ", ".join(f"{source} {count}" for source, count in drafting.accepted.most_common())
+        table.add_row(
+            drafting.kind,
+            drafting.sources,
+            str(drafting.n),
+            _cell(drafting.passes, False),
+            f"{drafting.tokens_per_pass:.2f}",
+            f"{drafting.milliseconds:.1f}",
+            f"{100 * drafting.same_text:.1f}",
+            accepted,
         )
     _console().print(table)
 

@@ -18,6 +18,7 @@ from model.infilling.copies import CopyGate
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation
 from model.infilling.request import Cancelled, InfillRequest, Part
+from model.infilling.seam import landmark, without_seam
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
@@ -95,8 +96,10 @@ class Job:
         request, tokenizer = self._request, self._model.tokenizer
         prefix, owed = split_partial_word(parts[0])
         continuation, visible, unread = self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
-        lines = (request.single_line, request.stop_after_line, request.allow_empty)
-        limits = Limits(request.max_tokens, *lines, request.passes)
+        one_line = request.single_line or request.stop_after_line
+        ahead = None if one_line else landmark(parts[1])
+        ends = (request.single_line, request.stop_after_line, request.allow_empty, ahead.encode() if ahead else None)
+        limits = Limits(request.max_tokens, *ends, request.passes)
         sources = Sources(table=self._model.trigrams) if request.drafts else Sources(copies=False)
         decoder = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
         later = len(request.parts) - 2 - len(earlier)
@@ -108,11 +111,10 @@ class Job:
         with self._timed("denoise"):
             chains = decoder.run(continuation, unread, owed.encode(), candidates, self._keep_going, watch)
             self._session.adopt(unread)
-            one_line = request.single_line or request.stop_after_line
             stuck = one_line and not any(chain.complete for chain in chains)
             if stuck and request.passes is None and not self.out_of_time:
                 # A small model can go round in circles; what begins otherwise often does not.
-                limits = Limits(request.max_tokens, *lines, WAY_OUT_PASSES)
+                limits = Limits(request.max_tokens, *ends, WAY_OUT_PASSES)
                 more = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
                 again = Continuation(self._model.network, self._session.cache, len(visible) - 1)
                 chains = more.run(again, visible[-1:], owed.encode(), WAYS_OUT, self._keep_going, watch)
@@ -123,7 +125,7 @@ class Job:
         fillings = []
         for chain in chains:
             tokens = [token for token in chain.tokens if token != tokenizer.eos]
-            text = self._text(tokens, chain.complete, owed)
+            text = self._text(tokens, chain.complete, owed, parts[1])
             leading = leading_parts(tokenizer, tokens, chain.scores, owed.encode())
             shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
             fillings.append(Filling([tokens], [text], chain.scores, chain.complete, shorter))
@@ -150,7 +152,10 @@ class Job:
         self.steps += continuation.passes
         return Filling(
             [hole.tokens for hole in holes],
-            [self._text(hole.tokens, hole.complete, owed) for hole, (_, owed) in zip(holes, cuts, strict=True)],
+            [
+                self._text(hole.tokens, hole.complete, owed, behind)
+                for hole, (_, owed), behind in zip(holes, cuts, request.parts[1:], strict=True)
+            ],
             [score for hole in holes for score in hole.scores],
             all(hole.complete for hole in holes),
         )
@@ -166,8 +171,8 @@ class Job:
         self.encoded += encoded + len(visible) - base
         return Continuation(self._model.network, self._session.cache, base), visible, visible[base:]
 
-    def _text(self, tokens: list[int], complete: bool, owed: str) -> str:
-        """Text of one hole without what healing wrote again; never a cut-off line."""
+    def _text(self, tokens: list[int], complete: bool, owed: str, behind: str) -> str:
+        """Text of one hole without what healing wrote again, nor what stands `behind` it; never a cut-off line."""
         raw = self._model.tokenizer.decode_bytes(tokens)
         if not raw.startswith(owed.encode()):
             return ""
@@ -179,7 +184,7 @@ class Job:
         if self._request.single_line:
             line, found, _ = text.partition("\n")
             return line if complete or found else ""
-        return text if complete else text[: text.rfind("\n") + 1]
+        return without_seam(text, behind) if complete else text[: text.rfind("\n") + 1]
 
     def _check_wanted(self) -> None:
         if self._cancelled():

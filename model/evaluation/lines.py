@@ -70,7 +70,9 @@ class Report:
         }
 
 
-def evaluate(engine: Engine, path: Path, limit: int, checked: bool = True, twin: Engine | None = None) -> Report:
+def evaluate(
+    engine: Engine, path: Path, limit: int, checked: bool = True, twin: Engine | None = None, candidates: int = 1
+) -> Report:
     """The report over `limit` ends of lines, and a quarter as many whole lines and blocks. Raises ValueError for no such code."""
     documents = read_code(path)
     ends = line_ends(documents, limit)
@@ -82,7 +84,7 @@ def evaluate(engine: Engine, path: Path, limit: int, checked: bool = True, twin:
     for one in engines.values():
         one.warm_up()
     shown = track(cases, "Filling", disable=not sys.stderr.isatty())
-    results = [_answered(engines, case, checked, number) for number, case in enumerate(shown)]
+    results = [_answered(engines, case, checked, candidates, number) for number, case in enumerate(shown)]
     groups = {ALL: results[: len(ends)]} | {str(kind): [r for r in results if r.case.kind is kind] for kind in Kind}
     packages: dict[str, list[bool]] = defaultdict(list)
     for result in results[: len(ends)]:
@@ -93,9 +95,9 @@ def evaluate(engine: Engine, path: Path, limit: int, checked: bool = True, twin:
     )
 
 
-def _answered(engines: Mapping[str, Engine], case: Case, checked: bool, turn: int) -> Result:
+def _answered(engines: Mapping[str, Engine], case: Case, checked: bool, candidates: int, turn: int) -> Result:
     tokenizer = engines["model"].model.tokenizer
-    replies = ask_all(engines, replace(case.request(), checked=checked), turn)
+    replies = ask_all(engines, replace(case.request(), checked=checked, candidates=candidates), turn)
     texts = {name: reply.text for name, reply in replies.items()}
     if case.kind is Kind.WHOLE_LINE:
         texts = {name: first_line(text) for name, text in texts.items()}

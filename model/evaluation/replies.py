@@ -39,7 +39,10 @@ def ask_all(engines: Mapping[str, Engine], request: InfillRequest, turn: int) ->
     """
     names = list(engines)
     first = turn % len(names)
-    return {name: ask(engines[name], replace(request, drafts=name != TWIN)) for name in names[first:] + names[:first]}
+    return {
+        name: ask(engines[name], request if name != TWIN else replace(request, drafts=False, candidates=1))
+        for name in names[first:] + names[:first]
+    }
 
 
 @dataclass(frozen=True)

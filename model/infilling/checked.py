@@ -35,6 +35,7 @@ class Limits:
     single_line: bool  # the first line break ends the hole
     stop_after_line: bool = False  # the first one behind text does
     allow_empty: bool = True  # False: the hole may not end before it began
+    landmark: bytes | None = None  # what stands behind the hole: a text that comes to it has gone too far
     passes: int | None = None  # the last of so many writes what is left of the hole without a check
 
     def ends_line(self, tokenizer: Tokenizer, written: list[int]) -> bool:
@@ -42,6 +43,12 @@ class Limits:
         if not (self.single_line or self.stop_after_line) or b"\n" not in tokenizer.bytes_of(written[-1]):
             return False
         return self.single_line or bool(tokenizer.decode_bytes(written).strip())
+
+    def goes_too_far(self, tokenizer: Tokenizer, written: list[int]) -> bool:
+        """Whether the last of the tokens written so far completes what stands behind the hole."""
+        if self.landmark is None or b"\n" not in tokenizer.bytes_of(written[-1]):
+            return False
+        return self.landmark in tokenizer.decode_bytes(written)
 
     def gives_up(self, written: list[int]) -> bool:
         """Whether the text has used up its tokens or goes round in circles, as small models do."""
@@ -168,7 +175,11 @@ class CheckedDecoder:
         chain.scores.append(score)
         chain.owed = self._healing.owed_after(chain.owed, token)
         chain.matches = self._copies.extended(chain.matches, token)
-        chain.complete = token == self._tokenizer.eos or self._limits.ends_line(self._tokenizer, chain.tokens)
+        chain.complete = (
+            token == self._tokenizer.eos
+            or self._limits.ends_line(self._tokenizer, chain.tokens)
+            or self._limits.goes_too_far(self._tokenizer, chain.tokens)
+        )
         chain.growing = not chain.complete and not self._limits.gives_up(chain.tokens)
 
     def _step(self, continuation: Continuation, chains: list[Chain]) -> None:

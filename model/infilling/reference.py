@@ -34,7 +34,7 @@ def greedy(
         token = int(scores.argmax())
         owed, matches = healing.owed_after(owed, token), copies.extended(matches, token)
         written.append(token)
-        if token == tokenizer.eos or limits.ends_line(tokenizer, written):
+        if token == tokenizer.eos or limits.ends_line(tokenizer, written) or limits.goes_too_far(tokenizer, written):
             break
     return written, len(written)
 

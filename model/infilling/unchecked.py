@@ -50,8 +50,8 @@ def fill_unchecked(
 ) -> list[Filled]:
     """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step.
 
-    `owed` has for each hole the bytes that its text must begin with; while some are, that hole's next slot is the one that
-    is committed. With `single_line`, a token that spells a line break ends a hole as `<eos>` does.
+    `owed` has for each hole the bytes that its text must begin with; while some are left after a commit, that hole's next
+    slot is the only one that is committed. With `single_line`, a token that spells a line break ends a hole as `<eos>` does.
     """
     size = min(LONGEST, max_tokens + 1)
     canvases = [
@@ -72,7 +72,7 @@ def fill_unchecked(
         for canvas, own in zip(canvases, scores, strict=True):
             if canvas.owed and tokenizer.mask in canvas.tokens:
                 _spell(canvas, own, tokenizer, healing, shortest)
-            else:
+            if not canvas.owed:
                 _commit(canvas, own, tokenizer, gamma)
         if watch is not None:
             watch([list(canvas.tokens) for canvas in canvases])

@@ -35,6 +35,9 @@ class State(TypedDict):
     canvases: NotRequired[bool]  # False: an autoregressive twin; absent in runs from before there were twins
 
 
+_PARTS = State.__annotations__.keys() - {"canvases"}
+
+
 def save(folder: Path, state: State) -> None:
     """Writes the last checkpoint and keeps the one before. Raises OSError; both old ones are then as they were."""
     content = io.BytesIO()
@@ -68,7 +71,7 @@ def load(path: Path, device: torch.device | None = None) -> State:
             whole = archive.testzip() is None  # torch does not compare the checksums when it reads
         if whole:
             state: State = torch.load(path, map_location=device or "cpu", weights_only=True)
-            if isinstance(state, dict) and state.keys() >= State.__required_keys__:
+            if isinstance(state, dict) and state.keys() >= _PARTS:
                 return state
     except FileNotFoundError:
         raise CheckpointDamaged(f"{path} is missing") from None

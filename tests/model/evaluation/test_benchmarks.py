@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lsp_server.tables import print_curve, print_humaneval, print_lines
+from lsp_server.tables import print_curve, print_drafts, print_humaneval, print_lines
 from model.engine.engine import Engine
-from model.evaluation import curve, humaneval_infilling, lines
+from model.evaluation import curve, drafts, humaneval_infilling, lines
 from model.evaluation.cases import Kind
 from model.evaluation.humaneval_infilling import Problem, passes, read_problems
 from model.evaluation.scores import FIELDS
@@ -158,3 +158,14 @@ def test_the_curve_has_a_point_for_each_setting_and_is_drawn(
         assert (tmp_path / name).read_bytes().startswith(beginning)
     print_curve(points)
     assert "unchecked, one step" in capsys.readouterr().out
+
+
+def test_drafts_save_passes_and_change_no_text(bundled: Engine) -> None:
+    found = {(d.kind, d.sources): d for d in drafts.measure(bundled, ROOT / "model" / "infilling", 12)}
+    print_drafts(list(found.values()))
+    for kind in (drafts.LINES, drafts.BLOCKS):
+        undrafted, drafted = found[kind, "none"], found[kind, "copies, table"]
+        assert undrafted.tokens_per_pass <= 1.0
+        assert drafted.passes.value < undrafted.passes.value
+        assert drafted.accepted.total() > 0 == undrafted.accepted.total()
+        assert all(d.same_text == 1.0 for d in found.values())
