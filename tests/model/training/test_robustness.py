@@ -104,6 +104,13 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(
     assert said == [f"quickfill: {last} is damaged; the run goes on from the checkpoint before it, of step {STEPS}"]
 
 
+def test_a_checkpoint_from_before_there_were_twins_is_whole(whole: Path, tmp_path: Path) -> None:
+    state = load(whole / "checkpoint.pt")
+    state.pop("canvases")
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert load(tmp_path / "checkpoint.pt")["step"] == state["step"]
+
+
 def test_without_a_whole_checkpoint_a_run_does_not_begin_anew_unasked(corpus: Path, whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     for name in ("checkpoint.pt", "checkpoint.previous.pt"):
