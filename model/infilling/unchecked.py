@@ -139,7 +139,8 @@ def _spell(canvas: _Canvas, scores: Tensor, tokenizer: Tokenizer, healing: Heali
 
 def _commit(canvas: _Canvas, scores: Tensor, tokenizer: Tokenizer, gamma: float) -> None:
     """Commits masked slots in the order of their entropy while the sum without the largest stays under gamma."""
-    open_slots = [slot for slot, token in enumerate(canvas.tokens) if token == tokenizer.mask]
+    # A slot that was just added to the canvas is first read in the next step.
+    open_slots = [slot for slot, token in enumerate(canvas.tokens[: len(scores)]) if token == tokenizer.mask]
     if not open_slots:
         return
     own = scores[open_slots].clone()
