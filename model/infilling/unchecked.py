@@ -128,6 +128,8 @@ def _spell(canvas: _Canvas, scores: Tensor, tokenizer: Tokenizer, healing: Heali
     slot = canvas.tokens.index(tokenizer.mask)
     own = scores[slot].clone()
     own[torch.from_numpy(healing.forbidden(canvas.owed)).to(own.device)] = float("-inf")
+    if canvas.owed.isspace():
+        own[torch.from_numpy(healing.blanks).to(own.device)] = float("-inf")  # a space was typed for something to follow
     value, token = torch.log_softmax(own, -1).max(-1)
     canvas.tokens[slot], canvas.scores[slot] = int(token), float(value)
     nothing_more = tokenizer.bytes_of(int(token)) == canvas.owed

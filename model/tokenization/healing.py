@@ -27,11 +27,15 @@ def split_partial_word(prefix: str) -> tuple[str, str]:
 
 
 class Healing:
-    """Which tokens may stand where some bytes are still owed. `line_breaks` are those that spell one."""
+    """Which tokens may stand where some bytes are still owed.
+
+    `line_breaks` are those that spell a line break, `blanks` those that spell nothing but several blanks.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._spellings = [tokenizer.bytes_of(token) for token in range(tokenizer.size)]
         self.line_breaks = np.array([b"\n" in spelling for spelling in self._spellings])
+        self.blanks = np.array([len(spelling) > 1 and spelling.isspace() for spelling in self._spellings])
         self.forbidden = lru_cache(maxsize=256)(self._forbidden)
 
     def _forbidden(self, owed: bytes) -> NDArray[np.bool_]:
