@@ -275,6 +275,8 @@ TwinOption = Annotated[
 CandidatesOption = Annotated[
     int, typer.Option("--candidates", min=1, max=8, help="Fillings that are tried; the likeliest as a whole is the answer.")
 ]
+CodeOption = Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")]
+UncheckedOption = Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")]
 HELDOUT = CACHE / "corpus" / "heldout.jsonl"
 
 
@@ -283,7 +285,7 @@ def humaneval_infilling(
     data: Annotated[Path, typer.Option("--data", help="A file of the benchmark (.jsonl or .jsonl.gz).")],
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first problems.")] = None,
     samples_out: Annotated[Path | None, typer.Option("--samples-out", help="Write the completions here.")] = None,
-    unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    unchecked: UncheckedOption = False,
     candidates: CandidatesOption = 1,
     twin: TwinOption = None,
     model: ModelOption = None,
@@ -303,9 +305,9 @@ def humaneval_infilling(
 
 @evaluations.command()
 def lines(
-    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = HELDOUT,
+    data: CodeOption = HELDOUT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 1000,
-    unchecked: Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")] = False,
+    unchecked: UncheckedOption = False,
     candidates: CandidatesOption = 1,
     twin: TwinOption = None,
     model: ModelOption = None,
@@ -326,7 +328,7 @@ def lines(
 @evaluations.command()
 def curve(
     plot: Annotated[Path, typer.Option("--plot", help="Draw the curve here (.png or .svg).")],
-    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = HELDOUT,
+    data: CodeOption = HELDOUT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 200,
     twin: TwinOption = None,
     model: ModelOption = None,
@@ -353,7 +355,7 @@ def curve(
 
 @evaluations.command()
 def drafts(
-    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = HELDOUT,
+    data: CodeOption = HELDOUT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines; a quarter as many blocks.")] = 300,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -376,9 +378,7 @@ def _twin(folder: Path | None) -> Engine | None:
 
 @evaluations.command()
 def confidence(
-    data: Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")] = CACHE
-    / "corpus"
-    / "heldout.jsonl",
+    data: CodeOption = HELDOUT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many lines to measure on, and to calibrate on.")] = 600,
     threshold: Annotated[
         float, typer.Option("--threshold", min=0, max=1, help="The `min_confidence` to report on.")

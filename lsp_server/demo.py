@@ -69,7 +69,7 @@ class Scene:
 
 
 SCENES = (
-    Scene("One hole, checked: drafted in parallel, and re-read by the same model before it is kept", TEMPERATURE, True),
+    Scene("One hole, checked: what is drafted is re-read by the model before it is kept", TEMPERATURE, True),
     Scene("Several holes, jointly: pure diffusion, all slots at once", ACCOUNT, False),
     Scene("The same holes, checked: slower, more careful", ACCOUNT, True),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model.checkpoints.store import Model
 from model.engine.session import CHUNK, Session
@@ -98,8 +98,14 @@ class Job:
         continuation, visible, unread = self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
         one_line = request.single_line or request.stop_after_line
         ahead = None if one_line else landmark(parts[1])
-        ends = (request.single_line, request.stop_after_line, request.allow_empty, ahead.encode() if ahead else None)
-        limits = Limits(request.max_tokens, *ends, request.passes)
+        limits = Limits(
+            request.max_tokens,
+            request.single_line,
+            request.stop_after_line,
+            request.allow_empty,
+            ahead.encode() if ahead else None,
+            request.passes,
+        )
         sources = Sources(table=self._model.trigrams) if request.drafts else Sources(copies=False)
         decoder = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
         later = len(request.parts) - 2 - len(earlier)
@@ -114,8 +120,8 @@ class Job:
             stuck = one_line and not any(chain.complete for chain in chains)
             if stuck and request.passes is None and not self.out_of_time:
                 # A small model can go round in circles; what begins otherwise often does not.
-                limits = Limits(request.max_tokens, *ends, WAY_OUT_PASSES)
-                more = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
+                hurried = replace(limits, passes=WAY_OUT_PASSES)
+                more = CheckedDecoder(tokenizer, self._healing, hurried, visible, self._copy_gate, sources)
                 again = Continuation(self._model.network, self._session.cache, len(visible) - 1)
                 chains = more.run(again, visible[-1:], owed.encode(), WAYS_OUT, self._keep_going, watch)
                 chains = sorted(chains, key=lambda chain: not chain.complete)[:candidates]

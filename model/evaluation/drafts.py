@@ -1,6 +1,7 @@
 """What each source of drafts is worth: the same texts written with every combination of them, in how many passes and how long.
 
-Knows hidden code and sources. Knows nothing of right and wrong: what is written does not depend on who drafts.
+Knows hidden code and sources. Knows nothing of right and wrong: what is written does not depend on who drafts. Blocks are written
+to their own end or to the last of their tokens: unlike the engine, this does not stop at the text behind the hole.
 """
 
 from __future__ import annotations

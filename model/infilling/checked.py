@@ -82,7 +82,7 @@ class Chain:
     rows: list[int] = field(default_factory=list)  # continuation rows of what was read, drafts that were not kept left out
     draft: DraftTree = field(default_factory=DraftTree)
     accepted: Counter[str] = field(default_factory=Counter)  # drafted tokens that were kept, by who proposed them
-    complete: bool = False  # it ended by itself: at `<eos>` or at the end of a line
+    complete: bool = False  # it ended by itself: at `<eos>`, at the end of a line, or where the text behind the hole begins
     growing: bool = True  # neither complete nor given up
 
 

@@ -1,6 +1,6 @@
 """What may follow: proposals of every source as one tree, the likeliest nodes first, that a single pass of the check reads.
 
-Knows tokens, sources and how often each was right. Knows no network and no acceptance: a wrong proposal costs a row, never
+Knows tokens, sources and how far to trust each. Knows no network and no acceptance: a wrong proposal costs a row, never
 quality. Reading several proposals in one pass as a tree is Miao et al. 2023 (SpecInfer).
 """
 
@@ -19,7 +19,8 @@ from model.infilling.copies import Copies, Matches
 COPY, TABLE, CANVAS = "copy", "table", "canvas"  # the sources
 MOST_NODES = 16  # of one pass: on a CPU a pass over a dozen rows costs little more than one over a single row
 LEAST_CHANCE = 0.02  # of a node to be accepted; below it its row is not worth reading
-COPY_TRUST = (0.0, 0.3, 0.45, 0.55, 0.6, 0.65, 0.7, 0.75, 0.85)  # by the length of the match, measured on held-out lines
+# How likely a copied token is to be kept, by the length of the match: set by hand, and all it does is order the rows.
+COPY_TRUST = (0.0, 0.3, 0.45, 0.55, 0.6, 0.65, 0.7, 0.75, 0.85)
 
 
 @dataclass
