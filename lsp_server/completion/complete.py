@@ -69,6 +69,7 @@ def complete(
         deadline_ms=left,
         max_tokens=settings.max_tokens,
         single_line=single_line,
+        min_confidence=min_confidence,
         allow_empty=allow_empty and not (place.python and len(window.parts) == 2 and _is_unfinished(*window.parts)),
     )
     asked = time.perf_counter()

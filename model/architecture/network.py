@@ -5,7 +5,6 @@ Knows embeddings, positions and which row may see which. Knows no text, no holes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,10 +27,6 @@ class NetworkConfig:
 
 
 CAUSAL_GROUP = 256  # rows that are known to be causal attend in groups of this many
-FUSED_ROWS = 64  # up to here the fused attention kernel is the faster one on a CPU (10 times for one row)
-
-# Keys and values of one layer, (batch, heads, capacity, head width) each; keys are already rotated.
-LayerCache = tuple[Tensor, Tensor]
 
 
 class Network(nn.Module):
@@ -54,30 +49,32 @@ class Network(nn.Module):
         weight = self.embedding.weight
         return _norm(F.embedding(tokens, weight) + F.embedding(marks, weight) + self.canvas)
 
-    def forward(
-        self, x: Tensor, positions: Tensor, bias: Tensor, past: Sequence[LayerCache] = (), at: int = 0, causal_rows: int = 0
-    ) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor, bias: Tensor, causal_rows: int = 0) -> Tensor:
         """Rows through all layers; returns the last hidden states (batch, rows, width).
 
-        x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees a key, -inf where not,
-        broadcastable to (batch, 1, rows, at + rows). With `past`, the rows' keys and values are written into it
-        as rows `at`, `at + 1`, ..., and those before `at` can be seen. `causal_rows` promises that of the first so
-        many rows none sees a later one: what the bias hides there is not computed.
+        x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees another and -inf where not,
+        broadcastable to (batch, 1, rows, rows). `causal_rows` promises that of the first so many rows none sees a later
+        one: what the bias hides there is not computed.
         """
-        cos, sin = self._rotation(positions, x.dtype)
-        for index, block in enumerate(self.blocks):
-            x = block(x, cos, sin, bias, past[index] if past else None, at, causal_rows)
+        cos, sin = (part[:, None] for part in self.rotation(positions, x.dtype))
+        for block in self.blocks:
+            x = block(x, cos, sin, bias, causal_rows)
         return _norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Unnormalised log probabilities over the vocabulary, in the dtype of `hidden`."""
         return F.linear(hidden, self.embedding.weight.to(hidden.dtype))
 
-    def _rotation(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def rotation(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of rotary positions, (..., half a head's width) each."""
         half = self.config.head_width // 2
         exponent = torch.arange(half, device=positions.device, dtype=torch.float64) / half
-        angles = positions[:, None, :, None].to(torch.float64) * self.config.rope_base**-exponent
+        angles = positions[..., None].to(torch.float64) * self.config.rope_base**-exponent
         return angles.cos().to(dtype), angles.sin().to(dtype)
+
+    @property
+    def layers(self) -> list[Block]:
+        return [block for block in self.blocks if isinstance(block, Block)]
 
 
 class Block(nn.Module):
@@ -94,28 +91,23 @@ class Block(nn.Module):
         for layer in (self.out, self.down):
             nn.init.zeros_(layer.weight)
 
-    def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: LayerCache | None, at: int, causal_rows: int
-    ) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, causal_rows: int) -> Tensor:
         batch, rows, width = x.shape
         qkv = _linear(_norm(x), self.qkv).view(batch, rows, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
         q, k, v = _rotate(_norm(qkv[0]), cos, sin), _rotate(_norm(qkv[1]), cos, sin), qkv[2]
-        if past is not None:
-            past[0][:, :, at : at + rows], past[1][:, :, at : at + rows] = k, v
-            k, v = past[0][:, :, : at + rows], past[1][:, :, : at + rows]
-        x = x + _linear(_attend(q, k, v, bias, at, causal_rows).transpose(1, 2).reshape(batch, rows, width), self.out)
+        x = x + _linear(_attend(q, k, v, bias, causal_rows).transpose(1, 2).reshape(batch, rows, width), self.out)
         return x + _linear(F.relu(_linear(_norm(x), self.up)).square(), self.down)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, past: int, causal_rows: int) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, causal_rows: int) -> Tensor:
     rows = q.shape[2]
-    if q.is_cuda or (rows <= FUSED_ROWS and not torch.is_grad_enabled()):
+    if q.is_cuda:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
     # Besides the work it saves, a group's scores stay in the processor's cache: 1024 + 256 rows take a third of the time.
     cuts = [*range(0, causal_rows, CAUSAL_GROUP), causal_rows] if causal_rows else [0]
-    groups = [(start, end, past + end) for start, end in pairwise(cuts)]
+    groups = [(start, end, end) for start, end in pairwise(cuts)]
     if causal_rows < rows:
-        groups.append((causal_rows, rows, past + rows))
+        groups.append((causal_rows, rows, rows))
     outputs = [
         _attend_to_all(q[:, :, start:end], k[:, :, :seen], v[:, :, :seen], bias[..., start:end, :seen])
         for start, end, seen in groups

@@ -14,39 +14,42 @@ _GROWTH = 256  # rows
 
 
 class RowCache:
-    """`layers[i]` is (keys, values) of layer i, each (1, heads, capacity, head width)."""
+    """`keys[i]`, (heads, head width, capacity), and `values[i]`, (heads, capacity, head width), belong to layer i.
+
+    Keys are rotated already, and stored so that the product with the first n of them reads contiguous memory for any n: a
+    matrix product on a CPU copies them otherwise.
+    """
 
     def __init__(self, network: Network) -> None:
-        weight = network.embedding.weight
-        config = network.config
-        shape = (1, config.heads, 0, config.head_width)
-        self.layers = [(weight.new_empty(shape), weight.new_empty(shape)) for _ in range(config.layers)]
+        weight, config = network.embedding.weight, network.config
+        self.keys = [weight.new_empty(config.heads, config.head_width, 0) for _ in range(config.layers)]
+        self.values = [weight.new_empty(config.heads, 0, config.head_width) for _ in range(config.layers)]
 
     @property
     def capacity(self) -> int:
-        return self.layers[0][0].shape[2]
+        return self.values[0].shape[1]
 
     def reserve(self, rows: int) -> None:
         """Room for this many rows; what is there stays."""
         if rows <= self.capacity:
             return
         capacity = -(-rows // _GROWTH) * _GROWTH
-        self.layers = [(_grown(keys, capacity), _grown(values, capacity)) for keys, values in self.layers]
+        self.keys = [_grown(keys, 2, capacity) for keys in self.keys]
+        self.values = [_grown(values, 1, capacity) for values in self.values]
 
     @property
     def nbytes(self) -> int:
-        return sum(keys.nbytes + values.nbytes for keys, values in self.layers)
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
 
 
-def _grown(old: Tensor, capacity: int) -> Tensor:
-    new = old.new_empty(*old.shape[:2], capacity, old.shape[3])
-    new[:, :, : old.shape[2]] = old
+def _grown(old: Tensor, dimension: int, capacity: int) -> Tensor:
+    shape = list(old.shape)
+    shape[dimension] = capacity
+    new = old.new_empty(shape)
+    new.narrow(dimension, 0, old.shape[dimension]).copy_(old)
     return new
 
 
-def causal_bias(rows: int, past: int, like: Tensor) -> Tensor:
-    """Rows that follow `past` others and see those, themselves and what stands before them: (1, 1, rows, past + rows)."""
-    bias = like.new_zeros(rows, past + rows)
-    if rows > 1:
-        bias[:, past:] = torch.full((rows, rows), float("-inf"), dtype=like.dtype, device=like.device).triu(1)
-    return bias[None, None]
+def causal_bias(rows: int, like: Tensor) -> Tensor:
+    """Rows that see themselves and what stands before them: (rows, rows), 0 where a row sees a key and -inf where not."""
+    return torch.full((rows, rows), float("-inf"), dtype=like.dtype, device=like.device).triu(1)

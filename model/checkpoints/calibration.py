@@ -37,3 +37,12 @@ class Calibration(BaseModel):
     def confidence(self, score: float) -> float:
         """The probability that a text of this log probability is right, from 0 to 1; beyond the table, its nearest row."""
         return float(np.interp(score, self.scores, self.confidences))
+
+    def least_score(self, confidence: float) -> float:
+        """The log probability from which on a text is at least this likely to be right: infinite if none or any is."""
+        above = int(np.searchsorted(self.confidences, confidence))
+        if above == 0:
+            return float("-inf")
+        if above == len(self.scores):
+            return float("inf")
+        return float(np.interp(confidence, self.confidences[above - 1 : above + 1], self.scores[above - 1 : above + 1]))

@@ -1,52 +1,98 @@
-"""The engine: owns the model and the sessions, lets requests take turns, and answers them with candidates.
+"""The engine: owns the model and the sessions, and answers requests with candidates.
 
-Knows requests, sessions and the machine. Knows no decoding, no editor, no files and no protocol.
+Knows requests, sessions and the machine. Knows no decoding, no editor, no files and no protocol. Whose pass is next is the
+scheduler's matter.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+import time
+import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from model.checkpoints.calibration import Calibration
 from model.checkpoints.store import Model, load_model
-from model.engine.job import Filling, Job, Watch
-from model.engine.session import Session
-from model.infilling.request import Cancelled, Candidate, Infilling, InfillRequest
-from model.tokenization.healing import Healing
+from model.engine.job import Filling, Job, Resources, Watch, Work
+from model.engine.scheduler import Scheduler, Task
+from model.engine.session import Session, Sessions
+from model.infilling.deadline import Deadline
+from model.infilling.layout import encode_visible
+from model.infilling.passes import Passes, text_segment
+from model.infilling.request import Candidate, Infilling, InfillRequest
+from model.tokenization.healing import split_partial_word
 
-SESSIONS = 16  # open files whose cache is kept; the one not used for longest goes first
+CACHE_BYTES = 512 << 20  # of all sessions; one that fills a context of 1,024 tokens takes 10 MB with the bundled model
+HOLDS = 0.5  # calibrated confidence that the part of a line must have which leaves when the deadline strikes
+CALIBRATION = ((1, 0), (16, 0), (48, 0), (16, 512), (16, 1024), (1, 1024))  # rows and keys of the passes that are timed
+TIMES = 3  # each of them
+
+
+@dataclass
+class Statistics:
+    """Totals since the engine began, and what it holds now."""
+
+    waiting: int = 0
+    running: int = 0
+    sessions: int = 0
+    cache_bytes: int = 0
+    requests: int = 0
+    cancelled: int = 0
+    late: int = 0  # answered after their deadline
+    visible_tokens: int = 0
+    encoded_tokens: int = 0  # visible ones that were in no cache
+    passes: int = 0
+    rows: int = 0
+    written_tokens: int = 0
+    drafted: Counter[str] = field(default_factory=Counter)  # tokens, by who proposed them
+    accepted: Counter[str] = field(default_factory=Counter)
+    prefill_seconds: float = 0.0
+    denoise_seconds: float = 0.0
 
 
 class Engine:
-    """Thread-safe: requests take turns. The owner of every session."""
+    """Thread-safe: requests share passes. The owner of every session."""
 
-    def __init__(self, model: Model, threads: int | None = None) -> None:
+    def __init__(self, model: Model, threads: int | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self.model = model
-        self._healing = Healing(model.tokenizer)
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._turn = threading.Lock()
-        self._threads = threads
+        self._resources = Resources(model)
+        self._sessions = Sessions(model.network, cache_bytes)
+        self._scheduler = Scheduler(self._resources.network, self._resources.costs, threads)
+        self._totals = Statistics()
+        self._counting = threading.Lock()
+        self._closing = weakref.finalize(self, self._scheduler.close)
 
     @classmethod
-    def load(cls, model: Path | str | None = None, threads: int | None = None) -> Engine:
+    def load(cls, model: Path | str | None = None, threads: int | None = None, cache_bytes: int = CACHE_BYTES) -> Engine:
         """The engine with the model in a folder (None: the bundled one). Raises CheckpointError."""
-        return cls(load_model(model, fastest_dtype()), threads)
+        return cls(load_model(model, fastest_dtype()), threads, cache_bytes)
+
+    def close(self) -> None:
+        """Stops the engine's thread. Requests under way are cancelled, later ones refused (RuntimeError)."""
+        self._closing()
 
     def warm_up(self) -> None:
-        """Pays now for what the first pass on a machine costs (kernels chosen, memory mapped)."""
-        self.infill(InfillRequest(("def warm():\n    return ", "\n"), max_tokens=4), "warm-up")
-        self.forget("warm-up")
+        """Pays now for what the first pass on a machine costs (kernels chosen, memory mapped), and times passes."""
+        self._scheduler.submit(Task(self._calibrated())).result()
+        self.infill(InfillRequest(("def warm():\n    return ", "\n"), max_tokens=4))
+
+    def warm(
+        self, session: str, parts: tuple[str, ...], other_files: tuple[str, ...] = (), context_tokens: int = 1024
+    ) -> Future[None]:
+        """Fills the cache of a file that was opened, in chunks that give way to every request; one for this file ends it."""
+        return self._scheduler.submit(
+            Task(self._read_ahead(session, parts, other_files, context_tokens), session, background=True)
+        )
 
     def forget(self, session: str) -> None:
         """The file was closed: frees its cache."""
-        with self._turn:
-            self._sessions.pop(session, None)
+        self._sessions.forget(session)
 
     def infill(
         self,
@@ -56,63 +102,142 @@ class Engine:
         watch: Watch | None = None,
     ) -> Infilling:
         """Fills the holes. Raises Cancelled within one pass after `cancelled()` is true; ValueError for a bad request."""
+        return self.submit(request, session, cancelled, watch).result()
+
+    def submit(
+        self,
+        request: InfillRequest,
+        session: str = "",
+        cancelled: Callable[[], bool] | None = None,
+        watch: Watch | None = None,
+    ) -> Future[Infilling]:
+        """As `infill`, without waiting. A newer request of a session takes the older one's place, which raises Cancelled.
+
+        `watch` is called on the engine's thread. An unnamed session shares nothing with any other.
+        """
         if request.candidates < 1 or request.max_tokens < 1:
             raise ValueError("candidates and max_tokens must be at least 1")
-        if request.passes is not None and request.passes < 2:
-            raise ValueError("passes must be at least 2: one reads the text, the last one writes the rest")
-        with self._turn, torch.inference_mode():
-            if self._threads:  # a setting of the calling thread, and callers come from a pool
-                torch.set_num_threads(self._threads)
-            return self._infill(request, session, cancelled or (lambda: False), watch)
+        if request.passes is not None and request.passes < 1:
+            raise ValueError("passes must be at least 1")
+        began = time.perf_counter()
+        at = None if request.deadline_ms is None else began + request.deadline_ms / 1000
+        task = Task(
+            self._answer(request, session, began, at, watch),
+            session,
+            float("inf") if at is None else at,
+            cancelled=cancelled or (lambda: False),
+        )
+        with self._counting:
+            self._totals.requests += 1
+        return self._scheduler.submit(task)
 
-    def _infill(self, request: InfillRequest, session: str, cancelled: Callable[[], bool], watch: Watch | None) -> Infilling:
-        if cancelled():
-            raise Cancelled
-        job = Job(self.model, self._healing, self._session(session), request, cancelled, watch)
-        fillings = job.run()
-        out_of_time, before = job.out_of_time, job.elapsed
-        candidates = _ranked(fillings, self.model.calibration if request.checked else None)
-        reason = None
-        if not candidates and not all(filling.complete for filling in fillings):
-            limit = "the deadline struck" if out_of_time else f"{request.max_tokens} tokens were written"
-            reason = f"{limit} before a line was complete"
-        elif not candidates:
-            reason = "the model suggests nothing here"
-        timings = {**job.seconds, "filter": job.elapsed - before, "total": job.elapsed}
+    def statistics(self) -> Statistics:
+        with self._counting:
+            return replace(
+                self._totals,
+                waiting=self._scheduler.waiting,
+                running=self._scheduler.running,
+                sessions=len(self._sessions),
+                cache_bytes=self._sessions.nbytes,
+                passes=self._scheduler.passes,
+                rows=self._scheduler.rows,
+                drafted=Counter(self._totals.drafted),
+                accepted=Counter(self._totals.accepted),
+            )
+
+    def _answer(
+        self, request: InfillRequest, name: str, began: float, at: float | None, watch: Watch | None
+    ) -> Passes[Infilling]:
+        deadline = Deadline(self._resources.costs, at, request.passes)
+        job = Job(self._resources, self._sessions.get(name), request, deadline, watch)
+        done = False
+        try:
+            fillings = yield from job.run()
+            done = True
+        finally:
+            self._sessions.shrink()
+            self._count(job.work, done, at)
+        before = time.perf_counter()
+        calibration = self.model.calibration if request.checked else None
+        candidates = _ranked(fillings, calibration, request.min_confidence)
+        reason = None if candidates else _why_nothing(request, fillings, calibration, deadline.is_over)
+        end = time.perf_counter()
+        timings = {**job.work.seconds, "filter": end - before, "total": end - began}
         return Infilling(
             tuple(candidates),
             reason,
-            steps=job.steps,
-            forward_passes=job.forward_passes,
+            steps=job.work.steps,
+            forward_passes=job.work.forward_passes,
             timings_ms={part: round(seconds * 1000, 3) for part, seconds in timings.items()},
             model=self.model.card.name,
-            encoded_tokens=job.encoded,
+            encoded_tokens=job.work.encoded,
         )
 
-    def _session(self, name: str) -> Session:
-        if name not in self._sessions:
-            self._sessions[name] = Session(self.model.network)
-        self._sessions.move_to_end(name)
-        while len(self._sessions) > SESSIONS:
-            self._sessions.popitem(last=False)
-        return self._sessions[name]
+    def _read_ahead(self, name: str, parts: tuple[str, ...], other_files: tuple[str, ...], context_tokens: int) -> Passes[None]:
+        prefix, _ = split_partial_word(parts[0])
+        visible = encode_visible(self.model.tokenizer, (prefix, *parts[1:]), other_files, context_tokens)
+        yield from self._sessions.get(name).encode(visible)
+        self._sessions.shrink()
+
+    def _calibrated(self) -> Passes[None]:
+        """Times passes over rows that mean nothing."""
+        session = Session(self.model.network)
+        session.cache.reserve(max(rows + keys for rows, keys in CALIBRATION))
+        for tensor in (*session.cache.keys, *session.cache.values):
+            tensor.zero_()
+        measured = []
+        for rows, keys in CALIBRATION:
+            times = []
+            for _ in range(TIMES + 1):
+                began = time.perf_counter()
+                yield replace(text_segment([0] * rows, session.cache, keys), asked=range(rows))
+                times.append(time.perf_counter() - began)
+            measured.append((rows, keys, sorted(times[1:])[TIMES // 2]))
+        self._resources.costs.calibrate(measured)
+
+    def _count(self, work: Work, done: bool, deadline: float | None) -> None:
+        with self._counting:
+            totals = self._totals
+            totals.cancelled += not done
+            totals.late += done and deadline is not None and time.perf_counter() > deadline
+            totals.visible_tokens += work.visible
+            totals.encoded_tokens += work.encoded
+            totals.written_tokens += work.written
+            totals.drafted += work.drafted
+            totals.accepted += work.accepted
+            totals.prefill_seconds += work.seconds["prefill"]
+            totals.denoise_seconds += work.seconds["denoise"]
 
 
-def _ranked(fillings: Sequence[Filling], calibration: Calibration | None) -> list[Candidate]:
+def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimum: float) -> list[Candidate]:
     """One candidate for each set of texts that is not all empty, the likeliest first.
 
-    The greedy one is the likeliest at each token, and often not as a whole.
+    The greedy one is the likeliest at each token, and often not as a whole. Of a line that was not
+    written to its end, what is left is the longest part that holds.
     """
     found: dict[tuple[str, ...], Candidate] = {}
     for filling in sorted(fillings, key=lambda filling: -sum(filling.scores)):
         score = sum(filling.scores)
-        candidate = Candidate(tuple(filling.texts), score, parts=filling.parts)
-        if calibration is not None:
+        candidate: Candidate | None = Candidate(tuple(filling.texts), score, parts=filling.parts)
+        if calibration is not None and candidate is not None:
             parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
-            candidate = replace(candidate, confidence=calibration.confidence(score), parts=parts)
-        if any(candidate.texts):
+            candidate = replace(candidate, confidence=0.0 if filling.cut else calibration.confidence(score), parts=parts)
+        if filling.cut:
+            candidate = candidate.held(minimum or HOLDS) if candidate is not None and candidate.confidence is not None else None
+        if candidate is not None and any(candidate.texts):
             found.setdefault(candidate.texts, candidate)
     return list(found.values())
+
+
+def _why_nothing(request: InfillRequest, fillings: Sequence[Filling], calibration: Calibration | None, late: bool) -> str:
+    if all(filling.complete for filling in fillings):
+        return "the model suggests nothing here"
+    if any(filling.cut for filling in fillings) and not late and calibration is not None:
+        scores = [part.score for filling in fillings for part in filling.parts]
+        best = max(map(calibration.confidence, scores), default=0.0)
+        return f"below confidence: {best:.2f} < {request.min_confidence:.2f}"
+    limit = "the deadline struck" if late else f"{request.max_tokens} tokens were written"
+    return f"{limit} before a line was complete"
 
 
 def fastest_dtype() -> torch.dtype:

@@ -1,23 +1,29 @@
 """One request on its way through the model: from parts of a text to the fillings of its holes.
 
-Knows a request, a session, its clock and both ways of decoding. Knows neither the other sessions nor whose turn it is.
+Knows a request, a session, its deadline and both ways of decoding. Knows neither the other sessions nor whose turn it is: it
+is a generator of passes, and somebody else reads for it.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
+from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import Model
 from model.engine.session import CHUNK, Session
-from model.infilling.checked import CheckedDecoder, Limits, Sources
+from model.infilling.checked import Chain, CheckedDecoder, Limits, Sources
 from model.infilling.confidence import leading_parts
-from model.infilling.copies import CopyGate
+from model.infilling.copies import LONGEST_MATCH, Copies, CopyGate
+from model.infilling.deadline import Deadline, PassCosts
+from model.infilling.drafts import MOST_NODES, NEARBY, PREVIOUS
 from model.infilling.layout import encode_visible
-from model.infilling.passes import Continuation
-from model.infilling.request import Cancelled, InfillRequest, Part
+from model.infilling.passes import Continuation, Passes
+from model.infilling.request import InfillRequest, Part
 from model.infilling.seam import landmark, without_seam
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
@@ -26,14 +32,32 @@ Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as th
 LEFT_TO_FIRST_PASS = 32  # new visible tokens that the first pass reads along with its drafts
 WAY_OUT_PASSES = 6
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
-_FOREVER = 86_400.0  # seconds
+LEAST_PASSES = 4  # with fewer left, candidates are given up first
+NEARBY_TOKENS = 4096  # of one text that are looked up in: its last ones
+
+
+class Resources:
+    """What all jobs of an engine share."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.network = InferenceNetwork(model.network)
+        self.healing = Healing(model.tokenizer)
+        self.costs = PassCosts()
+        self.copies_of = lru_cache(maxsize=32)(self._copies_of)
+        gate = model.card.copy_gate
+        self.copy_gate = None if gate is None else CopyGate(gate)
+
+    def _copies_of(self, text: str) -> Copies:
+        return Copies(self.model.tokenizer.encode(text)[-NEARBY_TOKENS:], self.model.tokenizer.ordinary)
 
 
 @dataclass
 class Filling:
     """What was written into the holes so far: tokens without `<eos>`, texts, log probabilities; and whether all are whole.
 
-    `parts` are leading parts of the text of a checked hole, shortest first; none once several holes are filled.
+    `parts` are leading parts of the text of a checked hole, shortest first; none once several holes are filled. `cut` says
+    that writing stopped before the line was whole, at the deadline or for want of confidence: only a part may be shown.
     """
 
     tokens: list[list[int]]
@@ -41,61 +65,58 @@ class Filling:
     scores: list[float]
     complete: bool
     parts: tuple[Part, ...] = ()
+    cut: bool = False
+
+
+@dataclass
+class Work:
+    """What a job took. Seconds are those of the clock, other requests' passes included."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("context", "prefill", "denoise"), 0.0))
+    visible: int = 0  # tokens
+    encoded: int = 0  # visible tokens that were not in the session's cache
+    steps: int = 0  # passes that drafted or checked something
+    forward_passes: int = 0
+    written: int = 0  # tokens
+    drafted: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
 
 
 class Job:
     def __init__(
-        self,
-        model: Model,
-        healing: Healing,
-        session: Session,
-        request: InfillRequest,
-        cancelled: Callable[[], bool],
-        watch: Watch | None,
+        self, resources: Resources, session: Session, request: InfillRequest, deadline: Deadline, watch: Watch | None = None
     ) -> None:
-        self._began = time.perf_counter()
-        self._deadline = self._began + (_FOREVER if request.deadline_ms is None else request.deadline_ms / 1000)
-        self._model, self._healing, self._session, self._request = model, healing, session, request
-        self._cancelled, self._watch = cancelled, watch
-        gate = model.card.copy_gate
-        self._copy_gate = None if gate is None else CopyGate(gate)
-        self.seconds = dict.fromkeys(("context", "prefill", "denoise"), 0.0)
-        self.encoded = 0  # visible tokens that were not in the session's cache
-        self.steps = 0  # passes that drafted or checked something
-        self.forward_passes = 0
+        self._resources, self._model = resources, resources.model
+        self._session, self._request, self._deadline, self._watch = session, request, deadline, watch
+        self.work = Work()
 
-    @property
-    def elapsed(self) -> float:
-        return time.perf_counter() - self._began
+    def run(self) -> Passes[list[Filling]]:
+        """Fillings of all holes, the greedy one first."""
+        if self._request.checked:
+            return (yield from self._checked())
+        return [(yield from self._unchecked())]
 
-    @property
-    def out_of_time(self) -> bool:
-        return time.perf_counter() >= self._deadline
-
-    def run(self) -> list[Filling]:
-        """Fillings of all holes, the greedy one first. Raises Cancelled."""
-        return self._checked() if self._request.checked else [self._unchecked()]
-
-    def _checked(self) -> list[Filling]:
+    def _checked(self) -> Passes[list[Filling]]:
         """Hole by hole, each read as the first of those that are left: what stands in the earlier ones is text to it."""
-        fillings = self._first_hole(self._request.parts, self._request.candidates, [])
+        fillings = yield from self._first_hole(self._request.parts, self._request.candidates, [])
         for filling in fillings:
             parts = self._request.parts
             for _ in range(len(parts) - 2):
                 parts = (parts[0] + filling.texts[-1] + parts[1], *parts[2:])
-                found = self._first_hole(parts, 1, filling.tokens) if self._keep_going() else []
+                found = [] if self._deadline.is_over else (yield from self._first_hole(parts, 1, filling.tokens))
                 after = found[0] if found else Filling([[]], [""], [], False)
                 filling.tokens += after.tokens
                 filling.texts += after.texts
                 filling.scores += after.scores
                 filling.complete &= after.complete
+                filling.cut |= after.cut
                 filling.parts = ()
         return fillings
 
-    def _first_hole(self, parts: tuple[str, ...], candidates: int, earlier: list[list[int]]) -> list[Filling]:
-        request, tokenizer = self._request, self._model.tokenizer
+    def _first_hole(self, parts: tuple[str, ...], candidates: int, earlier: list[list[int]]) -> Passes[list[Filling]]:
+        request, tokenizer, resources = self._request, self._model.tokenizer, self._resources
         prefix, owed = split_partial_word(parts[0])
-        continuation, visible, unread = self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
+        continuation, visible, unread = yield from self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
         one_line = request.single_line or request.stop_after_line
         ahead = None if one_line else landmark(parts[1])
         limits = Limits(
@@ -103,59 +124,85 @@ class Job:
             request.single_line,
             request.stop_after_line,
             request.allow_empty,
+            self._least_score(),
             ahead.encode() if ahead else None,
-            request.passes,
         )
-        sources = Sources(table=self._model.trigrams) if request.drafts else Sources(copies=False)
-        decoder = CheckedDecoder(tokenizer, self._healing, limits, visible, self._copy_gate, sources)
+        sources = self._sources(len(visible))
+        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, resources.copy_gate, sources)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:
             if self._watch is not None:
                 self._watch([*earlier, [t for t in tokens if t != tokenizer.eos], *([tokenizer.mask] for _ in range(later))])
 
+        while candidates > 1 and self._deadline.passes_left(0, candidates * MOST_NODES, len(visible)) < LEAST_PASSES:
+            candidates -= 1
         with self._timed("denoise"):
-            chains = decoder.run(continuation, unread, owed.encode(), candidates, self._keep_going, watch)
+            chains = yield from decoder.run(continuation, unread, owed.encode(), candidates, self._deadline, watch)
             self._session.adopt(unread)
-            stuck = one_line and not any(chain.complete for chain in chains)
-            if stuck and request.passes is None and not self.out_of_time:
+            stuck = one_line and chains and not any(chain.complete or chain.growing or chain.unwanted for chain in chains)
+            rows = WAYS_OUT * MOST_NODES
+            hurried = self._deadline.within(WAY_OUT_PASSES)
+            if stuck and request.passes is None and hurried.passes_left(0, rows, len(visible)) == WAY_OUT_PASSES:
                 # A small model can go round in circles; what begins otherwise often does not.
-                hurried = replace(limits, passes=WAY_OUT_PASSES)
-                more = CheckedDecoder(tokenizer, self._healing, hurried, visible, self._copy_gate, sources)
-                again = Continuation(self._model.network, self._session.cache, len(visible) - 1)
-                chains = more.run(again, visible[-1:], owed.encode(), WAYS_OUT, self._keep_going, watch)
+                again = Continuation(resources.network, self._session.cache, len(visible) - 1)
+                chains = yield from decoder.run(again, visible[-1:], owed.encode(), WAYS_OUT, hurried, watch)
                 chains = sorted(chains, key=lambda chain: not chain.complete)[:candidates]
                 continuation.passes += again.passes
-        self.forward_passes += continuation.passes
-        self.steps += continuation.passes
-        fillings = []
-        for chain in chains:
-            tokens = [token for token in chain.tokens if token != tokenizer.eos]
-            text = self._text(tokens, chain.complete, owed, parts[1])
-            leading = leading_parts(tokenizer, tokens, chain.scores, owed.encode())
-            shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
-            fillings.append(Filling([tokens], [text], chain.scores, chain.complete, shorter))
-        return fillings
+        self._count(continuation, chains)
+        if chains:
+            self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]
+        return [self._filling(chain, owed, parts[1]) for chain in chains]
 
-    def _unchecked(self) -> Filling:
+    def _least_score(self) -> float:
+        calibration, request = self._model.calibration, self._request
+        if calibration is None or request.candidates > 1 or len(request.parts) > 2:
+            return float("-inf")
+        return calibration.least_score(request.min_confidence)
+
+    def _sources(self, keys: int) -> Sources:
+        """Who proposes: the visible text, the last answer, the texts nearby and the table."""
+        if not self._request.drafts:
+            return Sources(copies=False)
+        resources = self._resources
+        texts = [(NEARBY, resources.copies_of(text)) for text in self._request.nearby]
+        if self._session.written:
+            texts.append((PREVIOUS, Copies(self._session.written, self._model.tokenizer.ordinary)))
+        return Sources(
+            table=self._model.trigrams,
+            texts=tuple(texts),
+            trust=self._session.trust,
+            least_chance=resources.costs.least_chance(keys),
+        )
+
+    def _filling(self, chain: Chain, owed: str, behind: str) -> Filling:
+        tokens = [token for token in chain.tokens if token != self._model.tokenizer.eos]
+        leading = list(leading_parts(self._model.tokenizer, tokens, chain.scores, owed.encode()))
+        one_line = self._request.single_line or self._request.stop_after_line
+        cut = chain.unwanted or (chain.growing and one_line)
+        text = leading[-1][0] if cut and leading else self._text(tokens, chain.complete, owed, behind)
+        shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
+        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut)
+
+    def _unchecked(self) -> Passes[Filling]:
         request = self._request
         cuts = [split_partial_word(part) for part in request.parts[:-1]]
-        continuation, _, _ = self._read_visible((*(part for part, _ in cuts), request.parts[-1]), 0)
+        continuation, _, _ = yield from self._read_visible((*(part for part, _ in cuts), request.parts[-1]), 0)
         with self._timed("denoise"):
-            holes = fill_unchecked(
+            holes = yield from fill_unchecked(
                 continuation,
                 self._model.tokenizer,
-                self._healing,
+                self._resources.healing,
                 [owed.encode() for _, owed in cuts],
                 request.max_tokens,
                 request.gamma,
-                self._keep_going,
+                self._deadline,
                 self._watch,
                 0 if request.allow_empty else 1,
                 request.single_line,
             )
-        self.forward_passes += continuation.passes
-        self.steps += continuation.passes
+        self._count(continuation, [])
+        self.work.written += sum(len(hole.tokens) for hole in holes)
         return Filling(
             [hole.tokens for hole in holes],
             [
@@ -166,16 +213,25 @@ class Job:
             all(hole.complete for hole in holes),
         )
 
-    def _read_visible(self, parts: tuple[str, ...], leave: int) -> tuple[Continuation, list[int], list[int]]:
+    def _read_visible(self, parts: tuple[str, ...], leave: int) -> Passes[tuple[Continuation, list[int], list[int]]]:
         """What continues the visible text, its tokens, and those of them that the continuation is to read first."""
         with self._timed("context"):
             visible = encode_visible(self._model.tokenizer, parts, self._request.other_files, self._request.context_tokens)
         with self._timed("prefill"):
-            encoded = self._session.encode(self._model.network, visible, self._check_wanted, leave)
-        self.forward_passes += -(-encoded // CHUNK)
+            encoded = yield from self._session.encode(visible, leave)
+        self.work.forward_passes += -(-encoded // CHUNK)
         base = len(self._session.tokens)
-        self.encoded += encoded + len(visible) - base
-        return Continuation(self._model.network, self._session.cache, base), visible, visible[base:]
+        self.work.visible += len(visible)
+        self.work.encoded += encoded + len(visible) - base
+        return Continuation(self._resources.network, self._session.cache, base), visible, visible[base:]
+
+    def _count(self, continuation: Continuation, chains: list[Chain]) -> None:
+        self.work.forward_passes += continuation.passes
+        self.work.steps += continuation.passes
+        for chain in chains:
+            self.work.written += len(chain.tokens)
+            self.work.drafted += chain.drafted
+            self.work.accepted += chain.accepted
 
     def _text(self, tokens: list[int], complete: bool, owed: str, behind: str) -> str:
         """Text of one hole without what healing wrote again, nor what stands `behind` it; never a cut-off line."""
@@ -192,16 +248,8 @@ class Job:
             return line if complete or found else ""
         return without_seam(text, behind) if complete else text[: text.rfind("\n") + 1]
 
-    def _check_wanted(self) -> None:
-        if self._cancelled():
-            raise Cancelled
-
-    def _keep_going(self) -> bool:
-        self._check_wanted()
-        return not self.out_of_time
-
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.seconds[part] += time.perf_counter() - start
+        self.work.seconds[part] += time.perf_counter() - start

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import Model
 from model.engine.engine import Engine
 from model.engine.job import LEFT_TO_FIRST_PASS
@@ -25,8 +26,9 @@ from model.evaluation.cases import Case, blocks, line_ends, read_code
 from model.evaluation.intervals import Estimate, mean
 from model.infilling.checked import Chain, CheckedDecoder, Limits, Sources
 from model.infilling.copies import CopyGate
+from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
-from model.infilling.passes import Continuation
+from model.infilling.passes import Continuation, run_alone
 from model.tokenization.healing import Healing, split_partial_word
 from model.tokenization.tokenizer import common_length
 
@@ -81,35 +83,35 @@ def measure(engine: Engine, path: Path, limit: int) -> list[Drafting]:
         "copies, canvas": Sources(True, True),
         "copies, table, canvas": Sources(True, True, model.trigrams),
     }
-    engine.warm_up()
+    network = InferenceNetwork(model.network)
     found = []
     for kind, cases in ((LINES, line_ends(documents, limit)), (BLOCKS, blocks(documents, -(-limit // 4)))):
         written: dict[str, list[_Written]] = {name: [] for name in combinations}
         for turn, case in enumerate(track(cases, f"Filling {kind}", disable=not sys.stderr.isatty())):
             names = list(combinations)
             first = turn % len(names)
-            for name, one in _write(model, case, {n: combinations[n] for n in names[first:] + names[:first]}).items():
+            for name, one in _write(model, network, case, {n: combinations[n] for n in names[first:] + names[:first]}).items():
                 written[name].append(one)
         found += [_drafting(kind, name, own, written["none"]) for name, own in written.items() if own]
     return found
 
 
 @torch.inference_mode()
-def _write(model: Model, case: Case, combinations: dict[str, Sources]) -> dict[str, _Written]:
+def _write(model: Model, network: InferenceNetwork, case: Case, combinations: dict[str, Sources]) -> dict[str, _Written]:
     request, tokenizer = case.request(), model.tokenizer
     prefix, owed = split_partial_word(case.prefix)
     visible = encode_visible(tokenizer, (prefix, case.suffix))
     limits = Limits(request.max_tokens, request.single_line, request.stop_after_line, request.allow_empty)
     gate = CopyGate(model.card.copy_gate) if model.card.copy_gate else None
     session, healing = Session(model.network), Healing(tokenizer)
-    session.encode(model.network, visible, lambda: None, LEFT_TO_FIRST_PASS)
+    run_alone(network, session.encode(visible, LEFT_TO_FIRST_PASS))
     base = len(session.tokens)
     found = {}
     for name, sources in combinations.items():
-        rows = Continuation(model.network, session.cache, base)
+        rows = Continuation(network, session.cache, base)
         began = time.perf_counter()
         decoder = CheckedDecoder(tokenizer, healing, limits, visible, gate, sources)
-        chain = decoder.run(rows, visible[base:], owed.encode(), 1, lambda: True)[0]
+        chain = run_alone(network, decoder.run(rows, visible[base:], owed.encode(), 1, Deadline()))[0]
         found[name] = _Written(chain, rows.passes, (time.perf_counter() - began) * 1000)
     return found
 

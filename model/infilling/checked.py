@@ -17,8 +17,9 @@ from torch import Tensor
 
 from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Copies, CopyGate, Matches
-from model.infilling.drafts import Drafter, DraftTree
-from model.infilling.passes import Continuation, Row
+from model.infilling.deadline import Deadline
+from model.infilling.drafts import COPY, LEAST_CHANCE, AllMatches, Drafter, DraftTree, Trust
+from model.infilling.passes import Continuation, Passes, Row
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
@@ -35,8 +36,8 @@ class Limits:
     single_line: bool  # the first line break ends the hole
     stop_after_line: bool = False  # the first one behind text does
     allow_empty: bool = True  # False: the hole may not end before it began
+    least_score: float = float("-inf")  # log probability below which nobody wants the text
     landmark: bytes | None = None  # what stands behind the hole: a text that comes to it has gone too far
-    passes: int | None = None  # the last of so many writes what is left of the hole without a check
 
     def ends_line(self, tokenizer: Tokenizer, written: list[int]) -> bool:
         """Whether the last of the tokens written so far ends the hole with a line break."""
@@ -68,6 +69,9 @@ class Sources:
     canvas: bool = False  # at the bundled model's size its rows cost more time than they save
     copies: bool = True
     table: TrigramTable | None = None
+    texts: tuple[tuple[str, Copies], ...] = ()  # looked up in beside the visible text, each with the name of its source
+    trust: Trust = field(default_factory=Trust)
+    least_chance: float = LEAST_CHANCE
 
 
 @dataclass
@@ -75,25 +79,27 @@ class Chain:
     """One candidate as it grows: `tokens`, `<eos>` included where the model wrote it, and their log probabilities."""
 
     owed: bytes
-    matches: Matches
+    matches: AllMatches  # the visible text's first, then those of the sources' texts
     unread: list[int]  # tokens at its end that no pass has read: the newest one, at first the visible text's last ones
     tokens: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)  # continuation rows of what was read, drafts that were not kept left out
     draft: DraftTree = field(default_factory=DraftTree)
-    accepted: Counter[str] = field(default_factory=Counter)  # drafted tokens that were kept, by who proposed them
+    drafted: Counter[str] = field(default_factory=Counter)  # tokens that were proposed and read, by who proposed them
+    accepted: Counter[str] = field(default_factory=Counter)  # those of them that were kept
     complete: bool = False  # it ended by itself: at `<eos>`, at the end of a line, or where the text behind the hole begins
+    unwanted: bool = False  # its log probability fell below what is wanted
     growing: bool = True  # neither complete nor given up
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one pass found. `roots` are the rows of the chains' last tokens, `firsts` their numbers among the `scores`."""
+    """What one pass found. `roots` are the rows of the chains' last tokens, `firsts` their numbers among the `logits`."""
 
     start: int  # number of the pass's row 0 in the continuation
     roots: list[int]
     firsts: list[int]
-    scores: Tensor  # (asked rows, vocabulary): of each chain's last token and then of its drafts
+    logits: Tensor  # (asked rows, vocabulary): of each chain's last token and then of its drafts
     slots: Tensor  # (asked rows * slots behind each, width)
 
 
@@ -111,7 +117,10 @@ class CheckedDecoder:
     ) -> None:
         self._tokenizer, self._healing, self._limits, self._gate = tokenizer, healing, limits, gate
         self._copies = Copies(visible[:-1], tokenizer.ordinary)
-        self._drafter = Drafter(self._copies if sources.copies else None, sources.table)
+        texts = ((COPY, self._copies), *sources.texts)
+        silent = frozenset() if sources.copies else frozenset([COPY])
+        self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
+        self._matches = tuple(copies.matching(visible[:-1]) for _, copies in texts)
         self._slots = SLOTS if sources.canvas else 0
 
     def run(
@@ -120,52 +129,62 @@ class CheckedDecoder:
         unread: Sequence[int],
         owed: bytes,
         candidates: int,
-        keep_going: Callable[[], bool],
+        deadline: Deadline,
         watch: Callable[[list[int]], None] | None = None,
-    ) -> list[Chain]:
+    ) -> Passes[list[Chain]]:
         """Chains for the `candidates` likeliest first tokens, the greedy one first.
 
         `unread` are the last visible tokens, the hole's mark included, which the continuation does not stand behind yet: the
-        first pass reads them into its rows 0, 1, ... `keep_going` is asked before each further pass. `watch` is shown what
-        the greedy chain has written after each pass.
+        first pass reads them into its rows 0, 1, ... Of the passes that the deadline leaves, the last one writes what is left
+        of the hole without a check; one pass there is in any case. `watch` is shown what the greedy chain has written after
+        each.
         """
-        chains = self._first_pass(continuation, unread, owed, candidates)
+        chains = yield from self._first_pass(continuation, unread, owed, candidates, deadline)
         while growing := [chain for chain in chains if chain.growing]:
             if watch is not None:
                 watch(chains[0].tokens)
-            if not keep_going():
+            rows = sum(len(chain.unread) + len(chain.draft.nodes) for chain in growing)
+            left = deadline.passes_left(continuation.passes, rows, continuation.base)
+            if left == 0:
                 break
-            if continuation.passes + 1 == self._limits.passes:
-                self._finish(continuation, growing)
+            if left == 1:
+                yield from self._finish(continuation, growing)
                 break
-            self._step(continuation, growing)
+            yield from self._step(continuation, growing)
         if watch is not None and chains:
             watch(chains[0].tokens)
         return chains
 
-    def _first_pass(self, continuation: Continuation, unread: Sequence[int], owed: bytes, candidates: int) -> list[Chain]:
-        chain = Chain(owed, self._copies.matches, list(unread))
-        chain.draft = self._draft(chain, [])
-        reading = self._read(continuation, [chain], self._slots)
+    def _first_pass(
+        self, continuation: Continuation, unread: Sequence[int], owed: bytes, candidates: int, deadline: Deadline
+    ) -> Passes[list[Chain]]:
+        chain = Chain(owed, self._matches, list(unread))
+        hurried = deadline.passes_left(0, len(unread) + LAST_SLOTS, continuation.base) <= 1
+        if not hurried:
+            chain.draft = self._draft(chain, [])
+        reading = yield from self._read(continuation, [chain], LAST_SLOTS if hurried else self._slots)
         root = reading.roots[0]
-        best = torch.topk(self._next_scores(reading.scores[0], chain), candidates)
+        best = torch.topk(self._next_scores(reading.logits[0], chain), candidates)
         read = [reading.start + row for row in range(root + 1)]
         others = []
         for score, token in zip(best.values.tolist()[1:], best.indices.tolist()[1:], strict=True):
             if score > float("-inf"):
-                other = Chain(owed, self._copies.matches, [], rows=list(read))
+                other = Chain(owed, self._matches, [], rows=list(read))
                 self._write(other, token, score)
                 other.draft = self._draft(other, [])
                 others.append(other)
         if best.values[0] == float("-inf"):
             return []
-        self._go_on(continuation, reading, 0, chain)
+        if hurried:
+            self._finish_from(continuation, reading, [chain])
+        else:
+            self._go_on(continuation, reading, 0, chain)
         return [chain, *others]
 
-    def _next_scores(self, scores: Tensor, chain: Chain) -> Tensor:
+    def _next_scores(self, logits: Tensor, chain: Chain) -> Tensor:
         """Log probabilities of the chain's next token: the model's, without what can not stand here, with copies mixed in."""
         return next_scores(
-            scores, self._tokenizer, self._healing, self._limits, self._gate, self._copies, chain.matches, chain.owed,
+            logits, self._tokenizer, self._healing, self._limits, self._gate, self._copies, chain.matches[0], chain.owed,
             not chain.tokens,
         )  # fmt: skip
 
@@ -174,35 +193,39 @@ class CheckedDecoder:
         chain.unread = [token]
         chain.scores.append(score)
         chain.owed = self._healing.owed_after(chain.owed, token)
-        chain.matches = self._copies.extended(chain.matches, token)
+        chain.matches = self._drafter.extended(chain.matches, token)
         chain.complete = (
             token == self._tokenizer.eos
             or self._limits.ends_line(self._tokenizer, chain.tokens)
             or self._limits.goes_too_far(self._tokenizer, chain.tokens)
         )
-        chain.growing = not chain.complete and not self._limits.gives_up(chain.tokens)
+        chain.unwanted = sum(chain.scores) < self._limits.least_score
+        chain.growing = not (chain.complete or chain.unwanted or self._limits.gives_up(chain.tokens))
 
-    def _step(self, continuation: Continuation, chains: list[Chain]) -> None:
+    def _step(self, continuation: Continuation, chains: list[Chain]) -> Passes[None]:
         """One pass for all chains: what they have not read, their drafts and the canvases behind those; then accepts."""
-        reading = self._read(continuation, chains, self._slots)
+        reading = yield from self._read(continuation, chains, self._slots)
         for number, chain in enumerate(chains):
             self._go_on(continuation, reading, number, chain)
 
-    def _finish(self, continuation: Continuation, chains: list[Chain]) -> None:
+    def _finish(self, continuation: Continuation, chains: list[Chain]) -> Passes[None]:
         """The last pass: behind the token that the check writes, what a canvas says is taken unread, up to its first end."""
         for chain in chains:
             chain.draft = DraftTree()
-        reading = self._read(continuation, chains, LAST_SLOTS)
-        scores = torch.log_softmax(continuation.network.logits(reading.slots).float(), -1)
+        reading = yield from self._read(continuation, chains, LAST_SLOTS)
+        self._finish_from(continuation, reading, chains)
+
+    def _finish_from(self, continuation: Continuation, reading: _Reading, chains: list[Chain]) -> None:
+        logits = continuation.network.logits(reading.slots)
         for number, chain in enumerate(chains):
             self._go_on(continuation, reading, number, chain)
             for slot in range(number * LAST_SLOTS + 1, (number + 1) * LAST_SLOTS):
                 if not chain.growing:
                     break
-                score, token = self._next_scores(scores[slot], chain).max(-1)
+                score, token = self._next_scores(logits[slot], chain).max(-1)
                 self._write(chain, int(token), float(score))
 
-    def _read(self, continuation: Continuation, chains: list[Chain], slots: int) -> _Reading:
+    def _read(self, continuation: Continuation, chains: list[Chain], slots: int) -> Passes[_Reading]:
         rows: list[Row] = []
         roots: list[int] = []
         firsts: list[int] = []
@@ -227,31 +250,40 @@ class CheckedDecoder:
                 sees = (*rows[row].sees, *own)
                 rows.append(Row(self._tokenizer.mask, rows[row].position + offset, sees, self._tokenizer.holes[0]))
         start = continuation.rows
-        hidden = continuation.read(rows)
-        scores = torch.log_softmax(continuation.network.logits(hidden[asked]).float(), -1)
-        return _Reading(start, roots, firsts, scores, hidden[slots_from:])
+        reading = yield from continuation.read(rows, asked)
+        return _Reading(start, roots, firsts, reading.logits, reading.hidden[slots_from:])
 
     def _go_on(self, continuation: Continuation, reading: _Reading, number: int, chain: Chain) -> None:
         """Keeps the drafted tokens that the check would have written, writes the one behind them, and drafts anew."""
         root, first = reading.roots[number], reading.firsts[number]
         chain.rows += [reading.start + root + row for row in range(1 - len(chain.unread), 0)]
+        chain.drafted.update(node.source for node in chain.draft.nodes)
         node: int | None = -1
         last = -1
         while node is not None:
             last = node
             chain.rows.append(reading.start + root + 1 + node)
-            score, token = self._next_scores(reading.scores[first + 1 + node], chain).max(-1)
+            score, token = self._next_scores(reading.logits[first + 1 + node], chain).max(-1)
             self._write(chain, int(token), float(score))
-            node = chain.draft.child(node, chain.tokens[-1]) if chain.growing else None
-            if node is not None:
-                chain.accepted[chain.draft.nodes[node].source] += 1
+            node = self._accepted(chain, node)
         if chain.growing:
             slots = (first + 1 + last) * SLOTS  # the first slot repeats the check
             drafted = self._likeliest(continuation, reading.slots[slots + 1 : slots + SLOTS]) if self._slots else []
             chain.draft = self._draft(chain, drafted)
 
+    def _accepted(self, chain: Chain, parent: int) -> int | None:
+        """The draft's node behind this one that proposed what was written, if the chain goes on."""
+        found = None
+        for number, node in chain.draft.children(parent):
+            kept = node.token == chain.tokens[-1]
+            self._drafter.trust.learn(node, kept)
+            if kept and chain.growing:
+                chain.accepted[node.source] += 1
+                found = number
+        return found
+
     def _likeliest(self, continuation: Continuation, slots: Tensor) -> list[tuple[int, float]]:
-        logits = continuation.network.logits(slots).float()
+        logits = continuation.network.logits(slots)
         logits[:, self._tokenizer.ordinary :] = float("-inf")
         values, tokens = torch.softmax(logits, -1).max(-1)
         return list(zip(tokens.tolist(), values.tolist(), strict=True))
@@ -264,7 +296,7 @@ class CheckedDecoder:
 
 
 def next_scores(
-    scores: Tensor,
+    logits: Tensor,
     tokenizer: Tokenizer,
     healing: Healing,
     limits: Limits,
@@ -274,19 +306,19 @@ def next_scores(
     owed: bytes,
     at_start: bool,
 ) -> Tensor:
-    """Log probabilities (vocabulary,) of a hole's next token, from the network's.
+    """Log probabilities (vocabulary,) of a hole's next token, from the network's logits.
 
     -inf for what can not stand here: marks, tokens that do not spell what is `owed`, an end `at_start` where the hole may
     not be empty. With a gate, what followed the longest match in the visible text is mixed in.
     """
-    allowed = scores.clone()
+    allowed = logits.clone()
     allowed[tokenizer.ordinary :] = float("-inf")
-    allowed[tokenizer.eos] = scores[tokenizer.eos]
+    allowed[tokenizer.eos] = logits[tokenizer.eos]
     if at_start and not limits.allow_empty:
         allowed[tokenizer.eos] = float("-inf")
         if limits.single_line:
-            allowed[torch.from_numpy(healing.line_breaks).to(scores.device)] = float("-inf")
+            allowed[torch.from_numpy(healing.line_breaks).to(logits.device)] = float("-inf")
     if owed:
-        allowed[torch.from_numpy(healing.forbidden(owed)).to(scores.device)] = float("-inf")
+        allowed[torch.from_numpy(healing.forbidden(owed)).to(logits.device)] = float("-inf")
     allowed = torch.log_softmax(allowed, -1)
     return allowed if gate is None else gate.mixed(allowed, copies.followers(matches))

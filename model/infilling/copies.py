@@ -37,14 +37,19 @@ class Copies:
         self._places: dict[int, list[int]] = defaultdict(list)
         for place, token in enumerate(self._tokens[:-1]):
             self._places[token].append(place)
-        self.matches: Matches = {}  # of the end of the visible text
-        for token in self._tokens[-LONGEST_MATCH:]:
-            self.matches = self.extended(self.matches, token)
+        self.matches = self.matching(self._tokens)  # of the end of the text itself
 
     @property
     def ending(self) -> list[int]:
         """The last two visible tokens, or what there is."""
         return self._tokens[-2:]
+
+    def matching(self, tokens: Sequence[int]) -> Matches:
+        """The matches of another text's end."""
+        matches: Matches = {}
+        for token in tokens[-LONGEST_MATCH:]:
+            matches = self.extended(matches, token)
+        return matches
 
     def extended(self, matches: Matches, token: int) -> Matches:
         """The matches of a text with one more token at its end."""

@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Copies, Matches
 
-COPY, TABLE, CANVAS = "copy", "table", "canvas"  # the sources
+COPY, PREVIOUS, NEARBY, TABLE, CANVAS = "copy", "previous", "nearby", "table", "canvas"  # the sources
 MOST_NODES = 16  # of one pass: on a CPU a pass over a dozen rows costs little more than one over a single row
-LEAST_CHANCE = 0.02  # of a node to be accepted; below it its row is not worth reading
-# How likely a copied token is to be kept, by the length of the match: set by hand, and all it does is order the rows.
+LEAST_CHANCE = 0.02  # of a node to be accepted, where no costs are known: below it its row is not worth reading
+# How likely a copied token is to be kept, by the length of the match: where `Trust` begins.
 COPY_TRUST = (0.0, 0.3, 0.45, 0.55, 0.6, 0.65, 0.7, 0.75, 0.85)
+_PATIENCE = 20.0  # expected acceptances after which what was seen weighs as much as what was assumed
+
+AllMatches = tuple[Matches, ...]  # one for each text of a drafter
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Node:
     token: int
     parent: int
     source: str
+    sureness: int  # of the source, in steps: what trust is kept by
+    share: float  # how likely it was said to be, its parents being right
 
 
 @dataclass
@@ -38,68 +43,94 @@ class DraftTree:
 
     nodes: list[Node] = field(default_factory=list)
 
-    def child(self, parent: int, token: int) -> int | None:
-        for number, node in enumerate(self.nodes):
-            if node.parent == parent and node.token == token:
-                return number
-        return None
+    def children(self, parent: int) -> list[tuple[int, Node]]:
+        return [(number, node) for number, node in enumerate(self.nodes) if node.parent == parent]
+
+
+class Trust:
+    """How the proposals of each source fare, by how sure it was: what it says of itself is corrected by what was kept."""
+
+    def __init__(self) -> None:
+        self._expected: dict[tuple[str, int], float] = {}
+        self._kept: dict[tuple[str, int], float] = {}
+
+    def corrected(self, source: str, sureness: int, share: float) -> float:
+        key = source, sureness
+        return min(1.0, share * (_PATIENCE + self._kept.get(key, 0.0)) / (_PATIENCE + self._expected.get(key, 0.0)))
+
+    def learn(self, node: Node, kept: bool) -> None:
+        key = node.source, node.sureness
+        self._expected[key] = self._expected.get(key, 0.0) + node.share
+        self._kept[key] = self._kept.get(key, 0.0) + kept
 
 
 @dataclass(frozen=True)
 class Drafter:
-    """The sources of one request; each is left out if it is None."""
+    """The sources of one request. `texts` are looked up in, each with the source's name; `table` is left out if it is None."""
 
-    copies: Copies | None
+    texts: tuple[tuple[str, Copies], ...]
     table: TrigramTable | None
+    trust: Trust = field(default_factory=Trust)
+    least_chance: float = LEAST_CHANCE
+    silent: frozenset[str] = frozenset()  # sources among the texts that propose nothing
 
     def tree(
         self,
         ending: Sequence[int],
-        matches: Matches,
+        matches: AllMatches,
         slots: Sequence[tuple[int, float]],
         most: int,
         forbidden: NDArray[np.bool_] | None = None,
     ) -> DraftTree:
         """The likeliest continuations of a text that ends in these two tokens, at most `most` nodes.
 
-        `matches` are the places that `copies` knows for it, `slots` what a canvas says: a token and its probability each;
+        `matches` are the places that each text knows for it, `slots` what a canvas says: a token and its probability each;
         `forbidden` tokens cannot stand first.
         """
         tree = DraftTree()
-        # Best first: (minus the chance, order, parent, depth, token before, token, source, matches before the token)
-        open_nodes: list[tuple[float, int, int, int, int, int, str, Matches]] = []
+        # Best first: (minus the chance, order, parent, depth, token before, node, matches before the token)
+        open_nodes: list[tuple[float, int, int, int, int, Node, AllMatches]] = []
         order = 0
 
-        def expand(parent: int, depth: int, first: int, second: int, matches: Matches, chance: float) -> None:
+        def expand(parent: int, depth: int, first: int, second: int, matches: AllMatches, chance: float) -> None:
             nonlocal order
-            found: dict[int, tuple[float, str]] = {}
-            if self.table is not None and first >= 0:
-                for token, share in self.table.followers(first, second):
-                    found[token] = (share, TABLE)
-            if depth < len(slots):
-                token, share = slots[depth]
-                if share > found.get(token, (0.0,))[0]:
-                    found[token] = (share, CANVAS)
-            if self.copies is not None:
-                followers = self.copies.followers(matches)
-                total = followers.counts.total()
-                for token, count in followers.counts.most_common(2):
-                    share = COPY_TRUST[followers.match] * count / total
-                    if share > found.get(token, (0.0,))[0]:
-                        found[token] = (share, COPY)
-            for token, (share, source) in found.items():
+            found: dict[int, tuple[float, Node]] = {}
+            for token, share, source, sureness in self._proposals(depth, first, second, matches, slots):
+                trusted = self.trust.corrected(source, sureness, share)
+                if token not in found or trusted > found[token][0]:
+                    found[token] = trusted, Node(token, parent, source, sureness, share)
+            for token, (share, node) in found.items():
                 if depth == 0 and forbidden is not None and forbidden[token]:
                     continue
-                order += 1
-                heapq.heappush(open_nodes, (-chance * share, order, parent, depth, second, token, source, matches))
+                if chance * share >= self.least_chance:
+                    order += 1
+                    heapq.heappush(open_nodes, (-chance * share, order, parent, depth, second, node, matches))
 
         first, second = [-1, -1, *ending][-2:]
         expand(-1, 0, first, second, matches, 1.0)
         while open_nodes and len(tree.nodes) < min(most, MOST_NODES):
-            chance, _, parent, depth, before, token, source, above = heapq.heappop(open_nodes)
-            if -chance < LEAST_CHANCE:
-                break
-            tree.nodes.append(Node(token, parent, source))
-            deeper = {} if self.copies is None else self.copies.extended(above, token)
-            expand(len(tree.nodes) - 1, depth + 1, before, token, deeper, -chance)
+            chance, _, _, depth, before, node, above = heapq.heappop(open_nodes)
+            tree.nodes.append(node)
+            expand(len(tree.nodes) - 1, depth + 1, before, node.token, self.extended(above, node.token), -chance)
         return tree
+
+    def extended(self, matches: AllMatches, token: int) -> AllMatches:
+        return tuple(copies.extended(own, token) for (_, copies), own in zip(self.texts, matches, strict=True))
+
+    def _proposals(
+        self, depth: int, first: int, second: int, matches: AllMatches, slots: Sequence[tuple[int, float]]
+    ) -> list[tuple[int, float, str, int]]:
+        """Tokens with the share that a source gives them, the source, and how sure it is."""
+        found: list[tuple[int, float, str, int]] = []
+        if self.table is not None and first >= 0:
+            found += [(token, share, TABLE, int(share * 8)) for token, share in self.table.followers(first, second)]
+        if depth < len(slots):
+            token, share = slots[depth]
+            found.append((token, share, CANVAS, int(share * 8)))
+        for (source, copies), own in zip(self.texts, matches, strict=True):
+            if own and source not in self.silent:
+                followers = copies.followers(own)
+                trust, total = COPY_TRUST[followers.match], followers.counts.total()
+                for token, count in followers.counts.most_common(2):
+                    found.append((token, trust * count / total, source, followers.match))
+        return found

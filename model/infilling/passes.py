@@ -1,19 +1,23 @@
-"""One forward pass over rows that continue a cached text: drafted tokens read causally, slots read in both directions.
+"""What one pass reads behind a cached text: drafted tokens read causally, slots read in both directions.
 
-Knows rows, who sees whom, and the cache behind the visible text. Knows no strategy: which rows to read is the callers' matter.
+Knows rows and who sees whom. Knows no strategy, which rows to read being the callers' matter, and runs nothing: a decoder is a
+generator that yields what it wants read and is sent what was found, so that whoever runs it can read for several at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from model.architecture.network import Network
-from model.architecture.rows import RowCache
+from model.architecture.inference import InferenceNetwork, Reading, Segment
+from model.architecture.rows import RowCache, causal_bias
+
+Result = TypeVar("Result")
+Passes = Generator[Segment, Reading, Result]  # passes that lead to a result
 
 
 @dataclass(frozen=True)
@@ -29,30 +33,45 @@ class Row:
 class Continuation:
     """Rows behind `base` rows of visible text. They are numbered from 0 as they are read and never enter the text's cache."""
 
-    def __init__(self, network: Network, cache: RowCache, base: int) -> None:
+    def __init__(self, network: InferenceNetwork, cache: RowCache, base: int) -> None:
         self.network, self.cache, self.base = network, cache, base
         self.rows = 0
         self.passes = 0
 
-    def read(self, rows: Sequence[Row]) -> Tensor:
-        """Hidden states of the rows, (rows, width). They become the rows `self.rows`, ... of this continuation."""
-        device = self.network.embedding.weight.device
-        count, past = len(rows), self.base + self.rows
-        self.cache.reserve(past + count)
-        tokens = torch.tensor([[row.token for row in rows]], device=device)
-        if all(row.mark is None for row in rows):
-            x = self.network.embed(tokens)
-        else:
-            marks = torch.tensor([[-1 if row.mark is None else row.mark for row in rows]], device=device)
-            slots = self.network.embed_slots(tokens, marks.clamp(min=0))
-            x = torch.where((marks >= 0)[:, :, None], slots, self.network.embed(tokens))
-        positions = torch.tensor([[row.position for row in rows]], device=device)
-        hidden_from = np.full((count, past + count), -np.inf, np.float32)
-        hidden_from[:, : self.base] = 0
+    def read(self, rows: Sequence[Row], asked: Sequence[int]) -> Passes[Reading]:
+        """One pass. The rows become the rows `self.rows`, ... of this continuation; logits are found for the `asked` ones."""
+        count, past = len(rows), self.rows
+        self.cache.reserve(self.base + past + count)
+        unseen = np.full((count, past + count), -np.inf, np.float32)
         for number, row in enumerate(rows):
-            hidden_from[number, self.base + np.asarray(row.sees, np.int64)] = 0
-        bias = torch.from_numpy(hidden_from).to(device, x.dtype)[None, None]
-        hidden: Tensor = self.network(x, positions, bias, self.cache.layers, past)
+            unseen[number, np.asarray(row.sees, np.int64)] = 0
+        marks = None if all(row.mark is None for row in rows) else [-1 if row.mark is None else row.mark for row in rows]
+        reading = yield Segment(
+            [row.token for row in rows],
+            [row.position for row in rows],
+            self.cache,
+            self.base + past,
+            torch.from_numpy(unseen).to(self.cache.values[0]),
+            marks,
+            asked,
+        )
         self.rows += count
         self.passes += 1
-        return hidden[0]
+        return reading
+
+
+def text_segment(tokens: Sequence[int], cache: RowCache, at: int) -> Segment:
+    """Visible text behind `at` rows of it; room for it is made."""
+    cache.reserve(at + len(tokens))
+    return Segment(tokens, range(at, at + len(tokens)), cache, at, causal_bias(len(tokens), cache.values[0]))
+
+
+def run_alone(network: InferenceNetwork, passes: Passes[Result]) -> Result:
+    """Runs the passes one after another, with no other work beside them."""
+    try:
+        segment = next(passes)
+        while True:
+            segment = passes.send(network.read([segment])[0])
+    except StopIteration as end:
+        result: Result = end.value
+        return result

@@ -29,8 +29,8 @@ def greedy(
     written: list[int] = []
     matches = copies.matches
     while not limits.gives_up(written):
-        scores = torch.log_softmax(next_logits(network, [*visible, *written]), -1)
-        scores = next_scores(scores, tokenizer, healing, limits, gate, copies, matches, owed, not written)
+        logits = next_logits(network, [*visible, *written])
+        scores = next_scores(logits, tokenizer, healing, limits, gate, copies, matches, owed, not written)
         token = int(scores.argmax())
         owed, matches = healing.owed_after(owed, token), copies.extended(matches, token)
         written.append(token)
@@ -44,5 +44,5 @@ def next_logits(network: Network, tokens: list[int]) -> torch.Tensor:
     """Logits of the token after these, computed from nothing."""
     x = network.embed(torch.tensor([tokens]))
     positions = torch.arange(len(tokens))[None]
-    hidden = network(x, positions, causal_bias(len(tokens), 0, x))
+    hidden = network(x, positions, causal_bias(len(tokens), x))
     return network.logits(hidden[0, -1]).float()

@@ -18,16 +18,18 @@ class InfillRequest:
 
     parts: tuple[str, ...]
     other_files: tuple[str, ...] = ()
+    nearby: tuple[str, ...] = ()  # texts that drafts are looked up in; the model does not see them
     candidates: int = 1
-    deadline_ms: float | None = None  # from the moment the engine takes the request up
+    deadline_ms: float | None = None  # from the moment the engine is given the request
     max_tokens: int = 64  # of one hole
     single_line: bool = False  # the first line break ends a hole, and is not part of the answer
     stop_after_line: bool = False  # the line break behind the first line with text ends a hole, and belongs to it
+    min_confidence: float = 0.0  # of a single hole and candidate: what cannot come to be as likely right is not written on
     allow_empty: bool = True  # False: a hole gets at least one token, as one who asks by hand expects
     checked: bool = True  # False: pure diffusion, faster and less careful
-    passes: int | None = None  # of a checked hole: the last of so many writes what is left of it unchecked
+    passes: int | None = None  # of a hole: the last of so many writes what is left of it unchecked
     drafts: bool = True  # False: checked decoding goes one token at a time, as a plain autoregressive model does
-    gamma: float = 0.3  # nats; the joint-error budget of one unchecked step
+    gamma: float | None = None  # nats; the joint-error budget of one unchecked step; None: what the time that is left allows
     context_tokens: int = 1024  # most visible tokens
 
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.infilling.passes import Continuation, Row
+from model.infilling.deadline import Deadline
+from model.infilling.passes import Continuation, Passes, Row
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
 LONGEST = 32  # slots of a canvas: the longest that training shows
+GAMMAS = ((6, 0.3), (4, 0.6), (3, 1.0), (2, 2.0), (0, 1e9))  # passes that are left, and what one of them may risk, in nats
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,15 @@ def fill_unchecked(
     healing: Healing,
     owed: Sequence[bytes],
     max_tokens: int,
-    gamma: float,
-    keep_going: Callable[[], bool],
+    gamma: float | None,
+    deadline: Deadline,
     watch: Callable[[list[list[int]]], None] | None = None,
     shortest: int = 0,
     single_line: bool = False,
-) -> list[Filled]:
+) -> Passes[list[Filled]]:
     """Fills all holes jointly. `watch` is shown the canvases (mask where nothing is committed) after each step.
 
+    Where `gamma` is None, each step risks as much as the time that is left demands.
     `owed` has for each hole the bytes that its text must begin with; while some are left after a commit, that hole's next
     slot is the only one that is committed. With `single_line`, a token that spells a line break ends a hole as `<eos>` does.
     """
@@ -61,11 +64,13 @@ def fill_unchecked(
     first = True
     breaks = None
     if single_line:
-        breaks = torch.from_numpy(healing.line_breaks).to(continuation.network.embedding.weight.device)
+        breaks = torch.from_numpy(healing.line_breaks).to(continuation.cache.values[0].device)
     while any(tokenizer.mask in canvas.tokens for canvas in canvases):
-        if not first and not keep_going():
+        rows = sum(len(canvas.tokens) for canvas in canvases)
+        left = deadline.passes_left(continuation.passes, rows, continuation.base)
+        if not first and left == 0:
             break
-        scores = _read(continuation, tokenizer, canvases, breaks)
+        scores = yield from _read(continuation, tokenizer, canvases, breaks)
         if first:
             scores = _set_lengths(canvases, scores, tokenizer, shortest)
             first = False
@@ -73,7 +78,7 @@ def fill_unchecked(
             if canvas.owed and tokenizer.mask in canvas.tokens:
                 _spell(canvas, own, tokenizer, healing, shortest)
             if not canvas.owed:
-                _commit(canvas, own, tokenizer, gamma)
+                _commit(canvas, own, tokenizer, _gamma(left) if gamma is None else gamma)
         if watch is not None:
             watch([list(canvas.tokens) for canvas in canvases])
     filled = []
@@ -84,7 +89,14 @@ def fill_unchecked(
     return filled
 
 
-def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canvas], line_breaks: Tensor | None) -> list[Tensor]:
+def _gamma(passes_left: int) -> float:
+    """The joint-error budget, in nats, of one of the passes that are left: the fewer, the more each must commit."""
+    return next(gamma for least, gamma in GAMMAS if passes_left >= least)
+
+
+def _read(
+    continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canvas], line_breaks: Tensor | None
+) -> Passes[list[Tensor]]:
     """Log probabilities of each canvas's slots, (slots, vocabulary): ordinary tokens and `<eos>` only."""
     total = sum(len(canvas.tokens) for canvas in canvases)
     everyone = range(continuation.rows, continuation.rows + total)
@@ -93,7 +105,7 @@ def _read(continuation: Continuation, tokenizer: Tokenizer, canvases: list[_Canv
         for canvas in canvases
         for slot, token in enumerate(canvas.tokens)
     ]
-    logits = continuation.network.logits(continuation.read(rows)).float()
+    logits = (yield from continuation.read(rows, range(total))).logits
     continuation.rows -= total  # the next step reads the slots anew
     eos = logits[:, tokenizer.eos].clone()
     logits[:, tokenizer.ordinary :] = float("-inf")

@@ -7,6 +7,7 @@ Knows bytes of tokens. Knows no layout and no network.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from functools import lru_cache
 
 import numpy as np
@@ -36,12 +37,22 @@ class Healing:
         self._spellings = [tokenizer.bytes_of(token) for token in range(tokenizer.size)]
         self.line_breaks = np.array([b"\n" in spelling for spelling in self._spellings])
         self.blanks = np.array([len(spelling) > 1 and spelling.isspace() for spelling in self._spellings])
+        self._sorted = sorted((spelling, token) for token, spelling in enumerate(self._spellings) if spelling)
+        self._token_of = dict(self._sorted)
         self.forbidden = lru_cache(maxsize=256)(self._forbidden)
 
     def _forbidden(self, owed: bytes) -> NDArray[np.bool_]:
         """For each token, whether it can not stand here: it neither spells the start of `owed` nor goes on behind it."""
-        allowed = [bool(s) and (s.startswith(owed) or owed.startswith(s)) for s in self._spellings]
-        return ~np.array(allowed)
+        forbidden = np.ones(len(self._spellings), np.bool_)
+        at = bisect_left(self._sorted, (owed, -1))
+        while at < len(self._sorted) and self._sorted[at][0].startswith(owed):
+            forbidden[self._sorted[at][1]] = False
+            at += 1
+        for length in range(1, len(owed)):
+            token = self._token_of.get(owed[:length])
+            if token is not None:
+                forbidden[token] = False
+        return forbidden
 
     def owed_after(self, owed: bytes, token: int) -> bytes:
         return owed[len(self._spellings[token]) :]

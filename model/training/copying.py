@@ -59,7 +59,7 @@ def _teacher_forced(network: Network, tokenizer: Tokenizer, visible: list[int], 
     """Log probabilities (tokens of the hole, vocabulary) of what may stand in a hole."""
     tokens = [*visible, *hole[:-1]]
     x = network.embed(torch.tensor([tokens]))
-    hidden = network(x, torch.arange(len(tokens))[None], causal_bias(len(tokens), 0, x))[0, len(visible) - 1 :]
+    hidden = network(x, torch.arange(len(tokens))[None], causal_bias(len(tokens), x))[0, len(visible) - 1 :]
     logits = network.logits(hidden).float()
     ends = logits[:, tokenizer.eos].clone()
     logits[:, tokenizer.ordinary :] = float("-inf")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import torch
 from conftest import random_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.architecture.network import Network
-from model.checkpoints.store import BUNDLED
-from model.engine.engine import SESSIONS, Engine
+from model.architecture.inference import InferenceNetwork
+from model.checkpoints.store import BUNDLED, Model, read_card
+from model.engine.engine import Engine
 from model.engine.session import Session
 from model.infilling.layout import encode_visible
-from model.infilling.passes import Continuation, Row
+from model.infilling.passes import Continuation, Row, run_alone
 from model.infilling.reference import next_logits
 from model.infilling.request import Cancelled, InfillRequest
 from model.tokenization.tokenizer import Tokenizer
@@ -32,17 +30,17 @@ ACTION = st.one_of(
 )
 
 
-def read_on(network: Network, session: Session, tokens: list[int], leave: int, slots: int) -> torch.Tensor:
+def read_on(network: InferenceNetwork, session: Session, tokens: list[int], leave: int, slots: int) -> torch.Tensor:
     """Hidden state of the last token, read as a request reads it; the slots leave rows behind that no edit may see."""
-    session.encode(network, tokens, lambda: None, leave)
+    run_alone(network, session.encode(tokens, leave))
     base = len(session.tokens)
     unread = tokens[base:]
     rows = [Row(token, base + number, range(number + 1)) for number, token in enumerate(unread)]
     everyone = range(len(rows) + slots)
     rows += [Row(TOKENIZER.mask, len(tokens) + number, everyone, TOKENIZER.holes[0]) for number in range(slots)]
-    hidden = Continuation(network, session.cache, base).read(rows)[len(unread) - 1]
+    reading = run_alone(network, Continuation(network, session.cache, base).read(rows, ()))
     session.adopt(unread)
-    return hidden
+    return reading.hidden[len(unread) - 1]
 
 
 @settings(deadline=None, max_examples=25)
@@ -52,6 +50,7 @@ def test_after_any_edits_the_cache_gives_what_recomputation_gives(
     dtype: torch.dtype, tolerance: float, actions: list[tuple[str, int | str]], leave: int
 ) -> None:
     network = NETWORKS[dtype]
+    reader = InferenceNetwork(network)
     session, text, cursor, history = Session(network), TEXT, len(TEXT) // 2, [(TEXT, len(TEXT) // 2)]
     for kind, value in actions:
         if isinstance(value, str):
@@ -67,7 +66,7 @@ def test_after_any_edits_the_cache_gives_what_recomputation_gives(
         history.append((text, cursor))
         tokens = encode_visible(TOKENIZER, (text[:cursor], text[cursor:]), budget=300)
         with torch.inference_mode():
-            hidden = read_on(network, session, tokens, leave, slots=3)
+            hidden = read_on(reader, session, tokens, leave, slots=3)
         difference = (network.logits(hidden).float() - next_logits(network, tokens)).abs().max()
         assert float(difference) < tolerance
 
@@ -96,18 +95,20 @@ def test_poisoned_slots_leave_visible_rows_bit_for_bit_alone() -> None:
     tokens = encode_visible(TOKENIZER, ("a = [1, 2, ", "]\n"))
     clean, poisoned = Session(network), Session(network)
     with torch.inference_mode():
+        reader = InferenceNetwork(network)
         for session in (clean, poisoned):
-            session.encode(network, tokens, lambda: None)
+            run_alone(reader, session.encode(tokens))
             session.cache.reserve(len(tokens) + 40)
-        for keys, values in poisoned.cache.layers:
+        for keys, values in zip(poisoned.cache.keys, poisoned.cache.values, strict=True):
             keys[:, :, len(tokens) :] = float("nan")
-            values[:, :, len(tokens) :] = float("nan")
+            values[:, len(tokens) :] = float("nan")
         longer = [*tokens[:-1], 5, 6, 7, tokens[-1]]
-        results = [read_on(network, session, longer, 1, slots=0) for session in (clean, poisoned)]
+        results = [read_on(reader, session, longer, 1, slots=0) for session in (clean, poisoned)]
     assert torch.equal(*results)
-    for (keys, values), (others, other_values) in zip(clean.cache.layers, poisoned.cache.layers, strict=True):
+    for keys, others in zip(clean.cache.keys, poisoned.cache.keys, strict=True):
         assert torch.equal(keys[:, :, : len(longer)], others[:, :, : len(longer)])
-        assert torch.equal(values[:, :, : len(longer)], other_values[:, :, : len(longer)])
+    for values, others in zip(clean.cache.values, poisoned.cache.values, strict=True):
+        assert torch.equal(values[:, : len(longer)], others[:, : len(longer)])
 
 
 def test_cancelled_work_stops_within_a_pass_and_the_session_stays_right(random_engine: Engine) -> None:
@@ -120,24 +121,31 @@ def test_cancelled_work_stops_within_a_pass_and_the_session_stays_right(random_e
     assert random_engine.infill(request, "cancelled").candidates == expected.candidates
 
 
-def test_sessions_are_evicted_oldest_first(random_engine: Engine) -> None:
+def test_under_a_memory_limit_the_sessions_not_used_for_longest_go_first(tokenizer: Tokenizer) -> None:
+    network = NETWORKS[torch.float32]
+    one = Session(network)
+    one.cache.reserve(1)
+    engine = Engine(Model(read_card(BUNDLED), network, tokenizer), cache_bytes=3 * one.cache.nbytes)
     request = InfillRequest(("abc = ", "\n"), max_tokens=1)
-    for number in range(SESSIONS + 1):
-        random_engine.infill(request, f"session {number}")
-    assert random_engine.infill(request, f"session {SESSIONS}").encoded_tokens == 1
-    assert random_engine.infill(request, "session 0").encoded_tokens > 1
+    for name in ("a", "b", "c", "a", "d"):
+        engine.infill(request, name)
+    assert engine.statistics().sessions == 3
+    assert engine.infill(request, "a").encoded_tokens == 1
+    assert engine.infill(request, "b").encoded_tokens > 1
+    engine.close()
 
 
-def test_threads_share_the_engine(random_engine: Engine) -> None:
-    expected = random_engine.infill(InfillRequest((TEXT, "\n"), max_tokens=8)).candidates
-    found: list[object] = []
+def test_with_less_memory_than_a_session_needs_every_request_is_answered_cold(tokenizer: Tokenizer) -> None:
+    engine = Engine(Model(read_card(BUNDLED), NETWORKS[torch.float32], tokenizer), cache_bytes=1)
+    request = InfillRequest((TEXT, "\n"), max_tokens=4)
+    first, second = engine.infill(request, "a"), engine.infill(request, "a")
+    assert first.candidates == second.candidates
+    assert first.encoded_tokens == second.encoded_tokens > 1
+    assert engine.statistics().cache_bytes == 0
+    engine.close()
 
-    def ask(number: int) -> None:
-        found.append(random_engine.infill(InfillRequest((TEXT, "\n"), max_tokens=8), f"thread {number % 2}").candidates)
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [expected] * 6
+def test_an_opened_file_is_read_ahead(random_engine: Engine) -> None:
+    parts = (TEXT + "value = compute(", ")\n" + TEXT)
+    random_engine.warm("opened", parts).result()
+    assert random_engine.infill(InfillRequest(parts, max_tokens=1), "opened").encoded_tokens == 1

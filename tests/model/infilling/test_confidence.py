@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from model.architecture.inference import InferenceNetwork
 from model.checkpoints.calibration import Calibration
 from model.engine.engine import Engine
 from model.engine.session import Session
 from model.infilling.checked import CheckedDecoder, Limits, Sources
 from model.infilling.confidence import leading_parts
+from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
-from model.infilling.passes import Continuation
+from model.infilling.passes import Continuation, run_alone
 from model.infilling.reference import next_logits
 from model.infilling.request import InfillRequest
 from model.tokenization.healing import Healing
@@ -62,10 +64,11 @@ def test_letters_that_are_typed_already_count_for_nothing(random_engine: Engine)
     visible = encode_visible(model.tokenizer, ("x =", "\n"))
     session = Session(model.network)
     with torch.inference_mode():
-        session.encode(model.network, visible, lambda: None, leave=1)
-        rows = Continuation(model.network, session.cache, len(visible) - 1)
+        reader = InferenceNetwork(model.network)
+        run_alone(reader, session.encode(visible, leave=1))
+        rows = Continuation(reader, session.cache, len(visible) - 1)
         decoder = CheckedDecoder(model.tokenizer, healing, Limits(8, False), visible, None, Sources())
-        chain = decoder.run(rows, visible[-1:], b" qzfoo", 1, lambda: True)[0]
+        chain = run_alone(reader, decoder.run(rows, visible[-1:], b" qzfoo", 1, Deadline()))[0]
     left = b" qzfoo"
     for number, (token, score) in enumerate(zip(chain.tokens, chain.scores, strict=True)):
         logits = next_logits(model.network, [*visible, *chain.tokens[:number]])

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 import torch
 
+from model.architecture.inference import InferenceNetwork
 from model.checkpoints.trigrams import TrigramTable
 from model.engine.engine import Engine
 from model.engine.job import WAYS_OUT
 from model.engine.session import Session
 from model.infilling.checked import CheckedDecoder, Limits, Sources
 from model.infilling.copies import CopyGate
+from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
-from model.infilling.passes import Continuation
+from model.infilling.passes import Continuation, run_alone
 from model.infilling.reference import greedy
 from model.infilling.request import InfillRequest
 from model.infilling.unchecked import fill_unchecked
@@ -41,11 +43,12 @@ def checked_and_greedy(
     visible = encode_visible(tokenizer, parts, budget=400)
     session = Session(network)
     with torch.inference_mode():
-        session.encode(network, visible, lambda: None, leave=8)
+        reader = InferenceNetwork(network)
+        run_alone(reader, session.encode(visible, leave=8))
         base = len(session.tokens)
-        rows = Continuation(network, session.cache, base)
+        rows = Continuation(reader, session.cache, base)
         decoder = CheckedDecoder(tokenizer, Healing(tokenizer), limits, visible, gate, sources)
-        chain = decoder.run(rows, visible[base:], owed, 1, lambda: True)[0]
+        chain = run_alone(reader, decoder.run(rows, visible[base:], owed, 1, Deadline()))[0]
     expected, passes = greedy(network, tokenizer, visible, limits, owed, gate)
     return chain.tokens, rows.passes, expected, passes
 
@@ -121,10 +124,11 @@ def test_unchecked_fills_every_slot_with_at_least_one_commit_a_step(random_engin
     session = Session(network)
     seen: list[list[list[int]]] = []
     with torch.inference_mode():
-        session.encode(network, visible, lambda: None)
-        rows = Continuation(network, session.cache, len(visible))
-        healing = Healing(tokenizer)
-        filled = fill_unchecked(rows, tokenizer, healing, [b"", b""], 20, gamma, lambda: True, seen.append, shortest=2)
+        reader = InferenceNetwork(network)
+        run_alone(reader, session.encode(visible))
+        rows = Continuation(reader, session.cache, len(visible))
+        passes = fill_unchecked(rows, tokenizer, Healing(tokenizer), [b"", b""], 20, gamma, Deadline(), seen.append, shortest=2)
+        filled = run_alone(reader, passes)
     assert all(hole.complete and len(hole.tokens) >= 2 for hole in filled)
     open_slots = [sum(canvas.count(tokenizer.mask) for canvas in step) for step in seen]
     assert open_slots == sorted(set(open_slots), reverse=True)

@@ -1,0 +1,189 @@
+"""The scheduler: one pass after another, each over rows of as many tasks as fit, earliest deadline first.
+
+Knows tasks as generators of passes, their deadlines and who takes whose place. Knows no requests, no sessions and no decoding.
+The batch is formed anew for every pass (continuous batching: Yu et al. 2022, Orca), so that a task leaves when it is done, joins
+when it comes, and is dropped within a pass when nobody wants it any more. What a task finds does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import torch
+
+from model.architecture.inference import InferenceNetwork, Reading, Segment
+from model.infilling.deadline import PassCosts
+from model.infilling.passes import Passes
+from model.infilling.request import Cancelled
+
+log = logging.getLogger(__name__)
+
+ROWS = 160  # of a pass over several tasks, at most: a chunk of visible text and the drafts of two requests
+CROWDED = 3.0  # times the calibrated cost of a pass: another process has the other cores
+ALONE_FOR = 10.0  # seconds for which a crowded engine keeps to one thread
+
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False)
+class Task(Generic[Result]):
+    """Passes that lead to a result. Of two tasks with the same `name` (unless it is empty) the newer one replaces the older."""
+
+    passes: Passes[Result]
+    name: str = ""
+    deadline: float = float("inf")  # seconds of `time.perf_counter`
+    background: bool = False  # it waits while any other task is there
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+    future: Future[Result] = field(default_factory=Future)
+    segment: Segment | None = None  # what it wants read next; None: it has not begun
+
+
+class Scheduler:
+    """Its thread runs the tasks, their generators included."""
+
+    def __init__(self, network: InferenceNetwork, costs: PassCosts, threads: int | None) -> None:
+        self._network, self._costs, self._threads = network, costs, threads
+        self._arrived: list[Task[object]] = []
+        self._tasks: list[Task[object]] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._crowded_until = 0.0
+        self.passes = 0
+        self.rows = 0
+
+    def submit(self, task: Task[Result]) -> Future[Result]:
+        """Raises RuntimeError once the scheduler is closed."""
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the engine is closed")
+            self._arrived.append(task)  # type: ignore[arg-type]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return task.future
+
+    def close(self) -> None:
+        """What is under way is cancelled."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """Tasks whose first pass has not begun."""
+        with self._changed:
+            return len(self._arrived) + sum(task.segment is None for task in self._tasks)
+
+    @property
+    def running(self) -> int:
+        with self._changed:
+            return sum(task.segment is not None for task in self._tasks)
+
+    def _run(self) -> None:
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        with torch.inference_mode():
+            while self._wait():
+                self._drop_unwanted()
+                for task in self._tasks:
+                    if task.segment is None and not (task.background and self._is_busy()):
+                        self._advance(task, None)
+                self._tasks = [task for task in self._tasks if not task.future.done()]
+                if batch := self._batch():
+                    self._pass(batch)
+                self._tasks = [task for task in self._tasks if not task.future.done()]
+        for task in self._tasks:
+            self._fail(task, Cancelled())
+
+    def _wait(self) -> bool:
+        """Takes in what has arrived, and waits while there is nothing to do. False: it is over."""
+        with self._changed:
+            while not (self._arrived or self._tasks or self._closed):
+                self._changed.wait()
+            arrived, self._arrived = self._arrived, []
+            for task in arrived:
+                rivals = [other for other in self._tasks if task.name and other.name == task.name]
+                if task.background and any(not other.background for other in rivals):
+                    task.future.set_exception(Cancelled())
+                    continue
+                for other in rivals:
+                    self._fail(other, Cancelled())
+                    self._tasks.remove(other)
+                self._tasks.append(task)
+            return not self._closed
+
+    def _drop_unwanted(self) -> None:
+        for task in self._tasks:
+            if task.cancelled():
+                self._fail(task, Cancelled())
+        self._tasks = [task for task in self._tasks if not task.future.done()]
+
+    def _is_busy(self) -> bool:
+        return any(not task.background for task in self._tasks)
+
+    def _batch(self) -> list[Task[object]]:
+        """The tasks of the next pass: the most urgent one, and whoever else fits beside it."""
+        begun = [task for task in self._tasks if task.segment is not None]
+        if any(not task.background for task in begun):
+            begun = [task for task in begun if not task.background]
+        batch: list[Task[object]] = []
+        rows = 0
+        for task in sorted(begun, key=lambda task: task.deadline):
+            own = len(task.segment.tokens) if task.segment is not None else 0
+            if not batch or rows + own <= ROWS:
+                batch.append(task)
+                rows += own
+        return batch
+
+    def _pass(self, batch: list[Task[object]]) -> None:
+        segments = [task.segment for task in batch if task.segment is not None]
+        began = time.perf_counter()
+        try:
+            readings = self._network.read(segments)
+        except Exception as error:  # out of memory, most likely: whoever took part has no answer, all others go on
+            log.exception("a pass failed")
+            for task in batch:
+                self._fail(task, error)
+            return
+        rows = sum(len(segment.tokens) for segment in segments)
+        keys = sum(len(segment.tokens) * segment.at for segment in segments) // rows
+        self._costs.observe(rows, keys, time.perf_counter() - began)
+        self.passes += 1
+        self.rows += rows
+        self._mind_the_neighbours(began)
+        for task, reading in zip(batch, readings, strict=True):
+            self._advance(task, reading)
+
+    def _advance(self, task: Task[object], reading: Reading | None) -> None:
+        try:
+            task.segment = next(task.passes) if reading is None else task.passes.send(reading)
+        except StopIteration as end:
+            task.future.set_result(end.value)
+        except Exception as error:  # it is the asker's to see
+            task.future.set_exception(error)
+
+    def _fail(self, task: Task[object], error: Exception) -> None:
+        task.passes.close()
+        task.future.set_exception(error)
+
+    def _mind_the_neighbours(self, now: float) -> None:
+        """Two threads wait for each other in every product: while another process has a core, one thread is faster."""
+        if (self._threads or torch.get_num_threads()) == 1 and not self._crowded_until:
+            return
+        if self._costs.drift > CROWDED and now > self._crowded_until:
+            torch.set_num_threads(1)
+            self._costs.drift = 1.0
+            self._crowded_until = now + ALONE_FOR
+        elif self._crowded_until and now > self._crowded_until:
+            torch.set_num_threads(self._threads or torch.get_num_threads())
+            self._crowded_until = 0.0
