@@ -354,6 +354,33 @@ def curve(
 
 
 @evaluations.command()
+def deadline(
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the curve here (.png or .svg).")] = None,
+    data: CodeOption = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 200,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Quality against the deadline, and how punctual answers are. Needs the `eval` extra."""
+    from lsp_server.tables import print_deadlines
+    from model.evaluation.deadlines import draw, measure
+
+    with _one_line_errors():
+        points = measure(_engine(model), data, limit)
+    if plot is not None:
+        try:
+            draw(points, plot)
+        except ImportError as error:
+            raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"--plot {plot}: {error}") from None
+    if as_json:
+        print(json.dumps({"benchmark": "deadline", "n": limit, "points": [point.as_json() for point in points]}))
+    else:
+        print_deadlines(points)
+
+
+@evaluations.command()
 def drafts(
     data: CodeOption = HELDOUT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines; a quarter as many blocks.")] = 300,

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from model.evaluation import humaneval_infilling, lines
+from model.evaluation import deadlines, humaneval_infilling, lines
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
 from model.evaluation.intervals import Estimate
@@ -67,6 +67,24 @@ def print_curve(points: Sequence[Point]) -> None:
             _cell(point.edit_similarity, False),
             _cell(point.steps, False),
             _cell(point.latency_ms, False),
+        )
+    _console().print(table)
+
+
+def print_deadlines(points: Sequence[deadlines.Point]) -> None:
+    table = _table(
+        "quality against the deadline",
+        "deadline, ms", "exact match, %", "answered, %", "of that right, %", "accepted letters", "ms, mean", "late, 99 %", "max",
+    )  # fmt: skip
+    for point in points:
+        table.add_row(
+            "none" if point.deadline_ms is None else f"{point.deadline_ms:g}",
+            _cell(point.exact_match, True),
+            _cell(point.shown, True),
+            _cell(point.right, True) if point.right else "",
+            _cell(point.accepted, False),
+            _cell(point.latency_ms, False),
+            *(f"{late:.1f}" for late in point.late_ms),
         )
     _console().print(table)
 

@@ -213,7 +213,7 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
     """One candidate for each set of texts that is not all empty, the likeliest first.
 
     The greedy one is the likeliest at each token, and often not as a whole. Of a line that was not
-    written to its end, what is left is the longest part that holds.
+    written to its end, or not checked for want of time, what is left is the longest part that holds.
     """
     found: dict[tuple[str, ...], Candidate] = {}
     for filling in sorted(fillings, key=lambda filling: -sum(filling.scores)):
@@ -222,7 +222,7 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
         if calibration is not None and candidate is not None:
             parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
             candidate = replace(candidate, confidence=0.0 if filling.cut else calibration.confidence(score), parts=parts)
-        if filling.cut:
+        if filling.cut or filling.hurried:
             candidate = candidate.held(minimum or HOLDS) if candidate is not None and candidate.confidence is not None else None
         if candidate is not None and any(candidate.texts):
             found.setdefault(candidate.texts, candidate)
@@ -232,10 +232,10 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
 def _why_nothing(request: InfillRequest, fillings: Sequence[Filling], calibration: Calibration | None, late: bool) -> str:
     if all(filling.complete for filling in fillings):
         return "the model suggests nothing here"
-    if any(filling.cut for filling in fillings) and not late and calibration is not None:
+    if any(filling.cut or filling.hurried for filling in fillings) and not late and calibration is not None:
         scores = [part.score for filling in fillings for part in filling.parts]
         best = max(map(calibration.confidence, scores), default=0.0)
-        return f"below confidence: {best:.2f} < {request.min_confidence:.2f}"
+        return f"below confidence: {best:.2f} < {request.min_confidence or HOLDS:.2f}"
     limit = "the deadline struck" if late else f"{request.max_tokens} tokens were written"
     return f"{limit} before a line was complete"
 

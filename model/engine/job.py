@@ -58,6 +58,7 @@ class Filling:
 
     `parts` are leading parts of the text of a checked hole, shortest first; none once several holes are filled. `cut` says
     that writing stopped before the line was whole, at the deadline or for want of confidence: only a part may be shown.
+    `hurried` says that for want of time its end was written without a check.
     """
 
     tokens: list[list[int]]
@@ -66,6 +67,7 @@ class Filling:
     complete: bool
     parts: tuple[Part, ...] = ()
     cut: bool = False
+    hurried: bool = False
 
 
 @dataclass
@@ -110,6 +112,7 @@ class Job:
                 filling.scores += after.scores
                 filling.complete &= after.complete
                 filling.cut |= after.cut
+                filling.hurried |= after.hurried
                 filling.parts = ()
         return fillings
 
@@ -182,7 +185,8 @@ class Job:
         cut = chain.unwanted or (chain.growing and one_line)
         text = leading[-1][0] if cut and leading else self._text(tokens, chain.complete, owed, behind)
         shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
-        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut)
+        hurried = chain.hurried and self._request.passes is None
+        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried)
 
     def _unchecked(self) -> Passes[Filling]:
         request = self._request

@@ -1,5 +1,5 @@
 """Quality against forward passes and against latency, across the knob: how much is checked, how many slots are committed
-at once, how long there is to answer.
+at once.
 
 Knows settings of a request and hidden ends of lines. Knows no decoding and no drawing.
 """
@@ -29,7 +29,6 @@ class Setting:
     name: str
     checked: bool = True
     gamma: float = 0.3
-    deadline_ms: float | None = None
     drafts: bool = True
     passes: int | None = None
     by_twin: bool = False
@@ -39,7 +38,6 @@ class Setting:
             request,
             checked=self.checked,
             gamma=self.gamma,
-            deadline_ms=self.deadline_ms,
             drafts=self.drafts,
             passes=self.passes,
         )
@@ -49,7 +47,6 @@ SETTINGS = (
     Setting("checked", "checked"),
     Setting("checked, no drafts", "checked, no drafts", drafts=False),
     *(Setting("checked, the rest unchecked", f"checked, the rest unchecked in pass {k}", passes=k) for k in (2, 3, 4, 6)),
-    *(Setting("checked, with a deadline", f"checked, {ms} ms", deadline_ms=ms) for ms in (5, 10, 20, 40)),
     Setting("unchecked", "unchecked, slot by slot", checked=False, gamma=0.0),
     *(Setting("unchecked", f"unchecked, gamma {gamma}", checked=False, gamma=gamma) for gamma in (0.1, 0.3, 1.0, 3.0)),
     Setting("unchecked", "unchecked, one step", checked=False, gamma=float("inf")),
@@ -89,11 +86,9 @@ def measure(engine: Engine, path: Path, limit: int, twin: Engine | None = None) 
     tokenizer = engine.model.tokenizer
     found: dict[Setting, list[tuple[Reply, Score]]] = {setting: [] for setting in settings}
     for turn, case in enumerate(track(cases, "Filling", disable=not sys.stderr.isatty())):
-        for one in engines.values():
-            ask(one, replace(case.request(), max_tokens=1))
         first = turn % len(settings)
         for setting in settings[first:] + settings[:first]:
-            reply = ask(engines[setting.by_twin], setting.of(case.request()))
+            reply = ask(engines[setting.by_twin], setting.of(case.request()), warm=True)
             found[setting].append((reply, score(tokenizer, reply.text, case.hidden)))
     best = _exact(found[settings[0]])
     return [_point(setting, answers, best) for setting, answers in found.items()]

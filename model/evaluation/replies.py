@@ -14,6 +14,7 @@ from model.engine.engine import Engine
 from model.infilling.request import InfillRequest
 
 TWIN = "twin"
+SESSION = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,12 @@ class Reply:
     latency_ms: float
 
 
-def ask(engine: Engine, request: InfillRequest) -> Reply:
-    answer = engine.infill(request, "evaluation")
+def ask(engine: Engine, request: InfillRequest, warm: bool = False) -> Reply:
+    """The engine remembers nothing of earlier answers; if `warm`, it has read the visible text already."""
+    engine.forget(SESSION)
+    if warm:
+        engine.warm(SESSION, request.parts, request.other_files, request.context_tokens).result()
+    answer = engine.infill(request, SESSION)
     text = answer.candidates[0].text if answer.candidates else ""
     return Reply(text, answer.steps, answer.forward_passes, answer.timings_ms["total"])
 

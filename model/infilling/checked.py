@@ -88,6 +88,7 @@ class Chain:
     drafted: Counter[str] = field(default_factory=Counter)  # tokens that were proposed and read, by who proposed them
     accepted: Counter[str] = field(default_factory=Counter)  # those of them that were kept
     complete: bool = False  # it ended by itself: at `<eos>`, at the end of a line, or where the text behind the hole begins
+    hurried: bool = False  # its end was written without a check
     unwanted: bool = False  # its log probability fell below what is wanted
     growing: bool = True  # neither complete nor given up
 
@@ -219,6 +220,7 @@ class CheckedDecoder:
         logits = continuation.network.logits(reading.slots)
         for number, chain in enumerate(chains):
             self._go_on(continuation, reading, number, chain)
+            chain.hurried = chain.growing
             for slot in range(number * LAST_SLOTS + 1, (number + 1) * LAST_SLOTS):
                 if not chain.growing:
                     break
