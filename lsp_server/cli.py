@@ -20,6 +20,7 @@ from lsp_server.settings import Settings
 
 if TYPE_CHECKING:
     from lsp_server.completion.complete import Completion
+    from lsp_server.remote import RemoteEngine
     from model.engine.engine import Engine
 
 app = typer.Typer(
@@ -35,6 +36,10 @@ app.add_typer(benchmarks, name="bench")
 
 CACHE = Path.home() / ".cache" / "quickfill"
 ModelOption = Annotated[str | None, typer.Option("--model", help="Folder of a model; the bundled one if left out.")]
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", metavar="URL", help="Ask this server (http://..., unix:PATH) instead; its token: QUICKFILL_TOKEN."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -57,6 +62,7 @@ def fill(
     n: Annotated[int, typer.Option("--n", min=1, max=8, help="Candidates.")] = 1,
     deadline_ms: Annotated[float | None, typer.Option("--deadline-ms", min=1, help="Milliseconds to answer in.")] = None,
     model: ModelOption = None,
+    server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fill one place in a file, or every place that a mark stands for. Nothing on disk changes."""
@@ -64,10 +70,14 @@ def fill(
     text = read_text(place.path)
     holes = _holes(text, place, to, mark)
     from lsp_server.completion.complete import Place, complete
+    from lsp_server.engine import ServerAway
 
-    engine = _engine(model)
+    engine = _remote(server, model) or _engine(model)
     settings = Settings()
-    found = complete(engine, Place(text, holes, place.path.suffix in (".py", ".pyi", "")), settings, n, deadline_ms, False)
+    try:
+        found = complete(engine, Place(text, holes, place.path.suffix in (".py", ".pyi", "")), settings, n, deadline_ms, False)
+    except ServerAway as error:
+        raise UserError(str(error)) from None
     _print_completion(found, as_json)
 
 
@@ -154,6 +164,21 @@ def _engine(model: str | None) -> Engine:
         raise UserError(str(error)) from None
 
 
+def _remote(server: str | None, model: str | None) -> RemoteEngine | None:
+    if server is None:
+        return None
+    import os
+
+    from lsp_server.remote import RemoteEngine
+
+    if model is not None:
+        raise UserError("--server and --model exclude each other: the server has its model")
+    try:
+        return RemoteEngine(server, os.environ.get("QUICKFILL_TOKEN"))
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
 def _print_completion(found: Completion, as_json: bool) -> None:
     best = found.candidates[0] if found.candidates else None
     if as_json:
@@ -192,12 +217,14 @@ def lsp(
     stdio: Annotated[bool, typer.Option("--stdio", help="Speak over standard input and output (the default).")] = False,
     tcp: Annotated[str | None, typer.Option("--tcp", metavar="HOST:PORT", help="Listen on this address instead.")] = None,
     model: ModelOption = None,
+    server: ServerOption = None,
 ) -> None:
     """Run the language server."""
     import logging
 
     from lsp_server.server import serve
 
+    remote = _remote(server, model)
     address = None
     if tcp is not None:
         host, _, port = tcp.rpartition(":")
@@ -206,11 +233,64 @@ def lsp(
         address = (host, int(port))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="quickfill: %(levelname)s: %(message)s")
     try:
-        serve(model, address)
+        serve(model, address, remote)
     except OSError as error:
         if address is None:
             raise
         raise UserError(f"cannot listen on {tcp}: {error.strerror or error}") from None
+
+
+@app.command("serve")
+def serve_engine(
+    socket: Annotated[Path | None, typer.Option("--socket", help="Listen on this Unix socket, for its owner alone.")] = None,
+    host: Annotated[str, typer.Option("--host", help="Any but a loopback address needs tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 8377,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="Bearer tokens, one a line; else the one in QUICKFILL_TOKEN.")
+    ] = None,
+    max_waiting: Annotated[int, typer.Option("--max-waiting", min=1, help="Requests in flight; one more is refused.")] = 64,
+    drain_s: Annotated[float, typer.Option("--drain-s", min=0, help="Seconds to finish what runs, when told to stop.")] = 10.0,
+    memory_mb: Annotated[
+        int | None, typer.Option("--memory-mb", min=64, help="Physical memory; with more in use the engine is started again.")
+    ] = None,
+    cache_mb: Annotated[int, typer.Option("--cache-mb", min=1, help="Memory for the caches of open files.")] = 512,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for the model.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Run the engine as a process of its own, for the editors of one machine or of a small team."""
+    import logging
+
+    from lsp_server.gateway.access import is_loopback
+    from lsp_server.gateway.options import Options
+    from lsp_server.gateway.supervisor import CannotListen, address_of, listen_on_tcp, listen_on_unix, supervise
+
+    tokens = _tokens(token_file)
+    if socket is None and not tokens and not is_loopback(host):
+        raise UserError(f"others can reach {host}: give tokens, by --token-file FILE or in QUICKFILL_TOKEN")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="quickfill: %(levelname)s: %(message)s")
+    options = Options(
+        model=model, threads=threads, cache_mb=cache_mb, max_waiting=max_waiting, drain_s=drain_s, tokens=tuple(tokens)
+    )
+    try:
+        listener = listen_on_unix(socket.absolute()) if socket else listen_on_tcp(host, port)
+    except CannotListen as error:
+        raise UserError(str(error)) from None
+    print(f"listening on {address_of(listener)}", flush=True)
+    raise SystemExit(supervise(listener, options, memory_mb))
+
+
+def _tokens(file: Path | None) -> list[str]:
+    """Hashes of the tokens that may ask."""
+    import os
+
+    from lsp_server.gateway.access import digest
+
+    if file is None:
+        return [digest(token) for token in [os.environ.get("QUICKFILL_TOKEN", "").strip()] if token]
+    tokens = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    if not tokens:
+        raise UserError(f"there is no token in {file}: write one a line")
+    return [digest(token) for token in tokens]
 
 
 @app.command()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cattrs import Converter
 from lsprotocol import converters, types
@@ -21,11 +21,10 @@ from pygls.protocol import LanguageServerProtocol
 from pygls.workspace import TextDocument
 
 from lsp_server.completion.complete import Completion, Place, complete
+from lsp_server.engine import Infiller, ServerAway
+from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
 from model.infilling.request import Cancelled
-
-if TYPE_CHECKING:
-    from model.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -48,21 +47,24 @@ class AnsweringProtocol(LanguageServerProtocol):
 class Quickfill(LanguageServer):
     """Documents belong to the workspace, sessions to the engine; here is only what connects them."""
 
-    def __init__(self, model: Path | str | None = None) -> None:
+    def __init__(self, model: Path | str | None = None, remote: RemoteEngine | None = None) -> None:
         super().__init__("quickfill", "0.1.0", protocol_cls=AnsweringProtocol, converter_factory=_tolerant_converter)
         self.settings = Settings(model=None if model is None else str(model))
         self.reason: str | None = None  # why the last answer was empty
-        self._worker = ThreadPoolExecutor(1, "engine")
-        self._engine: Future[Engine] | None = None
+        self._remote = remote  # an engine in another process, instead of a model in this one
+        self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
+        self._engine: Future[Infiller] | None = None
         self._running: dict[str, threading.Event] = {}  # for each document, the switch that stops its request
 
-    def start_engine(self) -> Future[Engine]:
+    def start_engine(self) -> Future[Infiller]:
         """Loads the model in the engine's thread, once."""
         if self._engine is None:
             self._engine = self._worker.submit(self._load)
         return self._engine
 
-    def _load(self) -> Engine:
+    def _load(self) -> Infiller:
+        if self._remote is not None:
+            return self._remote
         from model.engine.engine import Engine
 
         engine = Engine.load(self.settings.model, self.settings.threads)
@@ -111,7 +113,7 @@ class Quickfill(LanguageServer):
     def status(self) -> dict[str, str | bool | None]:
         ready = self._engine is not None and self._engine.done()
         error = self._engine.exception() if ready and self._engine is not None else None
-        model = None if not ready or error or self._engine is None else self._engine.result().model.card.name
+        model = None if not ready or error or self._engine is None else self._engine.result().name
         return {"ready": ready and error is None, "model": model, "reason": str(error) if error else self.reason}
 
     def report_server_error(self, error: Exception, source: object) -> None:
@@ -119,8 +121,8 @@ class Quickfill(LanguageServer):
         log.error("%s", error, exc_info=error)
 
 
-def create_server(model: Path | str | None = None) -> Quickfill:
-    server = Quickfill(model)
+def create_server(model: Path | str | None = None, remote: RemoteEngine | None = None) -> Quickfill:
+    server = Quickfill(model, remote)
 
     @server.feature(types.INITIALIZED)
     def initialized(server: Quickfill, _: types.InitializedParams) -> None:
@@ -163,6 +165,8 @@ def create_server(model: Path | str | None = None) -> Quickfill:
             found = await server.suggest(place, by_hand)
         except Cancelled:
             return _nothing(server, "a newer request took this one's place")
+        except ServerAway as error:
+            return _nothing(server, str(error))
         except ValueError as error:
             log.error("%s", error)
             return _nothing(server, str(error))
@@ -233,8 +237,8 @@ def _tolerant_converter() -> Converter:
     return converter
 
 
-def serve(model: str | None, tcp: tuple[str, int] | None) -> None:
+def serve(model: str | None, tcp: tuple[str, int] | None, remote: RemoteEngine | None = None) -> None:
     """Runs the server until the client leaves: on standard input and output, or on a TCP address."""
-    server = create_server(model)
+    server = create_server(model, remote)
     run: Callable[[], None] = server.start_io if tcp is None else lambda: server.start_tcp(*tcp)
     run()

@@ -8,16 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE, confident, suggestions
 from lsp_server.context.window import as_document_text, cut_window
+from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
 from lsp_server.syntax.python import invites_block, is_unfinished
 from model.infilling.request import Candidate, InfillRequest
-
-if TYPE_CHECKING:  # the engine imports torch, and the command line's help need not
-    from model.engine.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Completion:
 
 
 def complete(
-    engine: Engine,
+    engine: Infiller,
     place: Place,
     settings: Settings,
     candidates: int = 1,
@@ -52,7 +49,7 @@ def complete(
     min_confidence: float = 0.0,
     cancelled: Callable[[], bool] | None = None,
 ) -> Completion:
-    """Suggestions for the holes. Raises Cancelled; ValueError for holes that are none.
+    """Suggestions for the holes. Raises Cancelled, ServerAway; ValueError for holes that are none.
 
     What is less likely to be right than `min_confidence` (0..1) is cut to a part that holds, or not shown.
     With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.

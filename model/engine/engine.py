@@ -73,6 +73,10 @@ class Engine:
         """The engine with the model in a folder (None: the bundled one). Raises CheckpointError."""
         return cls(load_model(model, fastest_dtype()), threads, cache_bytes)
 
+    @property
+    def name(self) -> str:
+        return self.model.card.name
+
     def close(self) -> None:
         """Stops the engine's thread. Requests under way are cancelled, later ones refused (RuntimeError)."""
         self._closing()

@@ -1,0 +1,1 @@
+"""The engine as its own process, behind HTTP."""
