@@ -106,7 +106,7 @@ def serving(folder: Path, *arguments: str, tokens: str | None = TOKEN) -> Iterat
     try:
         line = process.stdout.readline()
         assert line.startswith("listening on "), log.read_text()
-        yield Serving(process, line.split()[-1], log)
+        yield Serving(process, line.removeprefix("listening on ").strip(), log)
     finally:
         process.kill()  # its worker sees the end of its standard input
         process.wait(10)

@@ -26,7 +26,7 @@ from lsp_server.gateway.options import Options
 
 log = logging.getLogger(__name__)
 
-DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds before each new start of a worker that soon ended; then it is given up
+DELAYS = (0.0, 0.5, 1.0, 2.0)  # seconds before each new start of a worker that soon ended; then it is given up
 SOON = 30.0  # seconds: who lived longer did not fail at its start
 CANNOT_START = 2  # exit code of a worker whose next start would fail, too; it has said why
 LOOKS = 0.5  # seconds between two looks at the worker's memory

@@ -101,8 +101,11 @@ def listens(server: Serving) -> bool:
     return True
 
 
-def test_when_its_owner_is_killed_the_engine_goes_too(tmp_path: Path) -> None:
+def test_it_lives_before_the_model_is_there_and_ends_with_its_owner(tmp_path: Path) -> None:
     with serving(tmp_path, "--port", "0") as server:
+        assert server.ask("GET", "/healthz").status == 200
+        reply = server.ask("GET", "/readyz")
+        assert reply.status == 503 or reply.json["status"] == "ready"
         worker = server.worker()
         server.process.kill()
         worker.wait(PATIENT)
@@ -128,14 +131,6 @@ def test_a_socket_left_behind_is_taken_over_and_a_file_is_not(tmp_path: Path) ->
     (tmp_path / "file").write_text("precious")
     assert "no socket" in refused("--socket", tmp_path / "file")
     assert (tmp_path / "file").read_text() == "precious"
-
-
-def test_before_the_model_is_there_it_lives_and_is_not_ready(tmp_path: Path) -> None:
-    with serving(tmp_path, "--port", "0") as server:
-        assert server.ask("GET", "/healthz").status == 200
-        reply = server.ask("GET", "/readyz")
-        assert reply.status == 503 or reply.json["status"] == "ready"
-        until(server.is_ready, "the model")
 
 
 def test_a_model_that_is_none_is_one_line(tmp_path: Path) -> None:
