@@ -115,10 +115,7 @@ class Engine:
 
         `watch` is called on the engine's thread. An unnamed session shares nothing with any other.
         """
-        if request.candidates < 1 or request.max_tokens < 1:
-            raise ValueError("candidates and max_tokens must be at least 1")
-        if request.passes is not None and request.passes < 1:
-            raise ValueError("passes must be at least 1")
+        request.check()
         began = time.perf_counter()
         at = None if request.deadline_ms is None else began + request.deadline_ms / 1000
         task = Task(
