@@ -17,11 +17,13 @@ from pygls.lsp.client import LanguageClient
 
 URI = "file:///bench/typed.py"
 AT, LINES = 120, 16  # the lines of the file that are typed
+BURST, BURST_SECONDS = 200, 2.0  # keys typed without waiting for answers, as a key that is held down does
 
 
 def measure_latency(model: str | None, keys: int) -> dict[str, object]:
     """Seconds from the start of the server to its first answer, and milliseconds from a key to its answer.
 
+    Then a burst of keys whose answers nobody waits for: how long after the last one its answer comes.
     The file is `textwrap.py` of the standard library (long enough to fill the model's context of 1,000 tokens).
     """
     return asyncio.run(_measure(model, keys))
@@ -55,6 +57,7 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
         shown = await _ask(client, position)
         waits.append((time.perf_counter() - asked) * 1000)
         answered += bool(shown)
+    backlog = await _burst(client, position, len(typed) + 2)
     await client.shutdown_async(None)
     client.exit(None)
     await client.stop()  # type: ignore[no-untyped-call]
@@ -64,7 +67,26 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
         "start_to_first_answer_s": round(start, 2),
         "latency_ms": {f"p{q}": round(float(np.percentile(waits, q)), 1) for q in (50, 95)},
         "answered": round(answered / max(1, len(waits)), 3),
+        "after_a_burst_ms": round(backlog, 1),
     }
+
+
+async def _burst(client: LanguageClient, position: types.Position, version: int) -> float:
+    """Milliseconds from the last key of a burst to its answer."""
+    asked = []
+    for number in range(BURST):
+        change = types.TextDocumentContentChangePartial(types.Range(position, position), "x")
+        client.text_document_did_change(
+            types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=URI, version=version + number), [change])
+        )
+        position = types.Position(position.line, position.character + 1)
+        last = time.perf_counter()
+        asked.append(asyncio.ensure_future(_ask(client, position)))
+        await asyncio.sleep(BURST_SECONDS / BURST)
+    await asked[-1]
+    waited = (time.perf_counter() - last) * 1000
+    await asyncio.gather(*asked, return_exceptions=True)
+    return waited
 
 
 async def _ask(client: LanguageClient, position: types.Position) -> bool:

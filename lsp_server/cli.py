@@ -81,6 +81,34 @@ def fill(
     _print_completion(found, as_json)
 
 
+@app.command()
+def explain(
+    target: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="A place; lines and columns count from 1.")],
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the model would see for a place in a file: by source, with token counts and reasons, and what is left out."""
+    place = parse_target(target)
+    text = read_text(place.path)
+    [(cursor, _)] = _holes(text, place, None, None)
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from lsp_server.context.explain import explain as explained
+    from model.checkpoints.store import CheckpointError, load_tokenizer
+
+    try:
+        found = explained(load_tokenizer(model), text, cursor)
+    except CheckpointError as error:
+        raise UserError(str(error)) from None
+    if as_json:
+        print(json.dumps(found.as_json()))
+    elif sys.stdout.isatty():
+        Console().print(Markdown(found.as_markdown()))
+    else:
+        print(found.as_markdown(), end="")
+
+
 def _holes(text: str, place: Target, to: str | None, mark: str | None) -> tuple[tuple[int, int], ...]:
     if mark is not None:
         if not mark:

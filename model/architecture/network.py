@@ -35,10 +35,11 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.embedding = nn.Embedding(config.vocabulary, config.width, _weight=torch.empty(config.vocabulary, config.width))
         self.canvas = nn.Parameter(torch.zeros(config.width))  # added to every canvas row: "both directions from here"
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        nn.init.normal_(self.embedding.weight, std=0.05)
+        if not self.embedding.weight.is_meta:  # there, torch imports its compiler to do nothing, for a second
+            nn.init.normal_(self.embedding.weight, std=0.05)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Text rows: tokens (batch, rows) -> (batch, rows, width)."""

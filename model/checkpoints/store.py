@@ -87,6 +87,15 @@ def load_model(where: Path | str | None = None, dtype: torch.dtype = torch.float
     return Model(card, network, Tokenizer.load(folder / _TOKENIZER), calibration, trigrams)
 
 
+def load_tokenizer(where: Path | str | None = None) -> Tokenizer:
+    """The tokenizer of the model in a folder (None: the bundled one), without its weights. Raises CheckpointError."""
+    folder = BUNDLED if where is None else Path(where)
+    card = read_card(folder)
+    if _sha256(folder / _TOKENIZER) != card.sha256[_TOKENIZER]:
+        raise CheckpointError(f"the model is damaged: the checksum of {folder / _TOKENIZER} does not match {folder / _CONFIG}")
+    return Tokenizer.load(folder / _TOKENIZER)
+
+
 def read_card(folder: Path) -> Card:
     path = folder / _CONFIG
     try:

@@ -32,6 +32,7 @@ CACHE_BYTES = 512 << 20  # of all sessions; one that fills a context of 1,024 to
 HOLDS = 0.5  # calibrated confidence that the part of a line must have which leaves when the deadline strikes
 CALIBRATION = ((1, 0), (16, 0), (48, 0), (16, 512), (16, 1024), (1, 1024))  # rows and keys of the passes that are timed
 TIMES = 3  # each of them
+WORTH_THREADS = 0.8  # of the time that one thread takes must do if small passes are to be spread over several
 
 
 @dataclass
@@ -119,10 +120,7 @@ class Engine:
 
         `watch` is called on the engine's thread. An unnamed session shares nothing with any other.
         """
-        if request.candidates < 1 or request.max_tokens < 1:
-            raise ValueError("candidates and max_tokens must be at least 1")
-        if request.passes is not None and request.passes < 1:
-            raise ValueError("passes must be at least 1")
+        request.check()
         began = time.perf_counter()
         at = None if request.deadline_ms is None else began + request.deadline_ms / 1000
         task = Task(
@@ -189,14 +187,25 @@ class Engine:
         session.cache.reserve(max(rows + keys for rows, keys in CALIBRATION))
         for tensor in (*session.cache.keys, *session.cache.values):
             tensor.zero_()
-        measured = []
-        for rows, keys in CALIBRATION:
+
+        def timed(rows: int, keys: int) -> Passes[float]:
             times = []
             for _ in range(TIMES + 1):
                 began = time.perf_counter()
                 yield replace(text_segment([0] * rows, session.cache, keys), asked=range(rows))
                 times.append(time.perf_counter() - began)
-            measured.append((rows, keys, sorted(times[1:])[TIMES // 2]))
+            return sorted(times[1:])[TIMES // 2]
+
+        scheduler, typical = self._scheduler, (16, 1024)
+        if scheduler.threads > 1:
+            alone = yield from timed(*typical)
+            scheduler.narrow_threads = scheduler.threads
+            together = yield from timed(*typical)
+            if together > WORTH_THREADS * alone:
+                scheduler.narrow_threads = 1
+        measured = []
+        for rows, keys in CALIBRATION:
+            measured.append((rows, keys, (yield from timed(rows, keys))))
         self._resources.costs.calibrate(measured)
 
     def _count(self, work: Work, done: bool, deadline: float | None) -> None:

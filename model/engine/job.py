@@ -152,6 +152,8 @@ class Job:
                 chains = yield from decoder.run(again, visible[-1:], owed.encode(), WAYS_OUT, hurried, watch)
                 chains = sorted(chains, key=lambda chain: not chain.complete)[:candidates]
                 continuation.passes += again.passes
+                for chain in chains:
+                    chain.hurried = False  # not for want of time: it is what there is
         self._count(continuation, chains)
         if chains:
             self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]

@@ -25,7 +25,8 @@ from model.infilling.request import Cancelled
 log = logging.getLogger(__name__)
 
 ROWS = 160  # of a pass over several tasks, at most: a chunk of visible text and the drafts of two requests
-CROWDED = 3.0  # times the calibrated cost of a pass: another process has the other cores
+WIDE_ROWS = 64  # passes over so many rows are spread over all threads; in smaller ones threads mostly wait for each other
+CROWDED = 1.5  # times what one thread would take: another process has the other cores, and threads wait for it in every product
 ALONE_FOR = 10.0  # seconds for which a crowded engine keeps to one thread
 
 Result = TypeVar("Result")
@@ -48,7 +49,9 @@ class Scheduler:
     """Its thread runs the tasks, their generators included."""
 
     def __init__(self, network: InferenceNetwork, costs: PassCosts, threads: int | None) -> None:
-        self._network, self._costs, self._threads = network, costs, threads
+        self._network, self._costs = network, costs
+        self.threads = threads or torch.get_num_threads()
+        self.narrow_threads = 1  # of passes over fewer than `WIDE_ROWS`
         self._arrived: list[Task[object]] = []
         self._tasks: list[Task[object]] = []
         self._changed = threading.Condition()
@@ -90,8 +93,6 @@ class Scheduler:
             return sum(task.segment is not None for task in self._tasks)
 
     def _run(self) -> None:
-        if self._threads:
-            torch.set_num_threads(self._threads)
         with torch.inference_mode():
             while self._wait():
                 self._drop_unwanted()
@@ -147,7 +148,10 @@ class Scheduler:
 
     def _pass(self, batch: list[Task[object]]) -> None:
         segments = [task.segment for task in batch if task.segment is not None]
+        rows = sum(len(segment.tokens) for segment in segments)
+        keys = sum(len(segment.tokens) * segment.at for segment in segments) // rows
         began = time.perf_counter()
+        threads = self._threads_for(rows, began)
         try:
             readings = self._network.read(segments)
         except Exception as error:  # out of memory, most likely: whoever took part has no answer, all others go on
@@ -155,12 +159,13 @@ class Scheduler:
             for task in batch:
                 self._fail(task, error)
             return
-        rows = sum(len(segment.tokens) for segment in segments)
-        keys = sum(len(segment.tokens) * segment.at for segment in segments) // rows
-        self._costs.observe(rows, keys, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        if threads == self.narrow_threads:
+            self._costs.observe(rows, keys, seconds)
+        if threads > 1 and seconds > CROWDED * self._costs.of(rows, keys):
+            self._crowded_until = began + ALONE_FOR
         self.passes += 1
         self.rows += rows
-        self._mind_the_neighbours(began)
         for task, reading in zip(batch, readings, strict=True):
             self._advance(task, reading)
 
@@ -176,14 +181,9 @@ class Scheduler:
         task.passes.close()
         task.future.set_exception(error)
 
-    def _mind_the_neighbours(self, now: float) -> None:
-        """Two threads wait for each other in every product: while another process has a core, one thread is faster."""
-        if (self._threads or torch.get_num_threads()) == 1 and not self._crowded_until:
-            return
-        if self._costs.drift > CROWDED and now > self._crowded_until:
-            torch.set_num_threads(1)
-            self._costs.drift = 1.0
-            self._crowded_until = now + ALONE_FOR
-        elif self._crowded_until and now > self._crowded_until:
-            torch.set_num_threads(self._threads or torch.get_num_threads())
-            self._crowded_until = 0.0
+    def _threads_for(self, rows: int, now: float) -> int:
+        threads = self.threads if rows >= WIDE_ROWS else self.narrow_threads
+        if now < self._crowded_until:
+            threads = 1
+        torch.set_num_threads(threads)  # of this, the engine's thread; takes a microsecond
+        return threads

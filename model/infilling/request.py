@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+LEAST_CONTEXT, MOST_CONTEXT = 64, 1 << 16  # tokens
+
 
 class Cancelled(Exception):
     """The caller no longer wants the answer."""
@@ -31,6 +33,20 @@ class InfillRequest:
     drafts: bool = True  # False: checked decoding goes one token at a time, as a plain autoregressive model does
     gamma: float | None = None  # nats; the joint-error budget of one unchecked step; None: what the time that is left allows
     context_tokens: int = 1024  # most visible tokens
+
+    def check(self) -> None:
+        """Raises ValueError, in one sentence, for what cannot be asked."""
+        if self.candidates < 1 or self.max_tokens < 1:
+            raise ValueError("candidates and max_tokens must be at least 1")
+        if self.passes is not None and self.passes < 1:
+            raise ValueError("passes must be at least 1")
+        if not LEAST_CONTEXT <= self.context_tokens <= MOST_CONTEXT:
+            bound = f"least {LEAST_CONTEXT}" if self.context_tokens < LEAST_CONTEXT else f"most {MOST_CONTEXT}"
+            raise ValueError(f"context_tokens must be at {bound}, got {self.context_tokens}")
+        if self.gamma is not None and not self.gamma >= 0:
+            raise ValueError(f"gamma must be at least 0 nats, got {self.gamma}")
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"min_confidence must be from 0 to 1, got {self.min_confidence}")
 
 
 @dataclass(frozen=True)

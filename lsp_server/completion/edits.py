@@ -1,0 +1,151 @@
+"""Changes that are asked for by name: holes filled jointly, a selection rewritten, the text under a diagnostic repaired.
+
+Knows documents as text and offsets, and what makes one text better than another. Knows no protocol and no tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lsp_server.completion.complete import Completion, Place, complete
+from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE
+from lsp_server.settings import Settings
+from lsp_server.syntax.python import parse_errors
+from model.infilling.request import Candidate
+
+if TYPE_CHECKING:
+    from model.engine.engine import Engine
+
+MARK = re.compile(r"(?<!\w)___(?!\w)")
+JOINTLY = 8  # holes of one request to the model; more are filled in groups, each seeing what the ones before it got
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Change:
+    """`text` replaces the document's characters from `start` to `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Changes in the order of their places, not overlapping; without any, `reason` says why."""
+
+    changes: tuple[Change, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What all edits need: who fills, how, and for which document."""
+
+    engine: Engine
+    settings: Settings
+    session: str
+    cancelled: Callable[[], bool] | None = None
+
+    def complete(self, text: str, holes: Sequence[tuple[int, int]], candidates: int, lines: bool) -> Completion:
+        settings = self.settings if lines else _one_line(self.settings)
+        return complete(
+            self.engine,
+            Place(text, tuple(holes), session=self.session),
+            settings,
+            candidates,
+            settings.deadline_ms,
+            allow_empty=False,
+            cancelled=self.cancelled,
+        )
+
+
+def _one_line(settings: Settings) -> Settings:
+    return settings.model_copy(update={"multiline": "never"})
+
+
+def marked_holes(text: str) -> list[tuple[int, int]]:
+    """Every `___` that is no part of a name."""
+    return [found.span() for found in MARK.finditer(text)]
+
+
+def fill_holes(request: Request, text: str, holes: Sequence[tuple[int, int]]) -> Edit:
+    """Fills all holes jointly. Raises Cancelled; ValueError for holes that overlap or lie outside the text."""
+    if not holes:
+        return Edit((), "there is no ___ and nothing is selected")
+    ordered = sorted(holes)
+    texts: list[str] = []  # what the holes got so far; those that are still to come are empty to the model, not `___`
+    while len(texts) < len(ordered):
+        visible, spans = _with_texts(text, ordered, texts)
+        found = request.complete(visible, spans[len(texts) : len(texts) + JOINTLY], 1, lines=False)
+        if not found.candidates:
+            break
+        texts += found.candidates[0].texts
+    changes = tuple(Change(start, end, filling) for (start, end), filling in zip(ordered, texts, strict=False))
+    return Edit(changes, None if changes else found.reason)
+
+
+def _with_texts(text: str, holes: Sequence[tuple[int, int]], texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The document with the first holes filled and the others emptied, and where they stand in it."""
+    visible, spans, at = "", [], 0
+    for number, (start, end) in enumerate(holes):
+        visible += text[at:start]
+        spans.append((len(visible), len(visible)))
+        visible += texts[number] if number < len(texts) else ""
+        at = end
+    return visible + text[at:], spans
+
+
+def rewrite(request: Request, text: str, start: int, end: int) -> Edit:
+    """Another text for a selection: not the one that stands there, and none that breaks the syntax where it was whole."""
+    start, end = _without_blanks(text, start, end)
+    if start == end:
+        return Edit((), "nothing but blanks is selected")
+    return _better(request, text, start, end, may_equal_errors=True)
+
+
+def repair(request: Request, text: str, start: int, end: int) -> Edit:
+    """Another text for the words under a diagnostic, if that leaves fewer syntax errors or as few as there were."""
+    start, end = _whole_words(text, *_without_blanks(text, start, end))
+    return _better(request, text, start, end, may_equal_errors=parse_errors(_around(text, start, end)) == 0)
+
+
+def _better(request: Request, text: str, start: int, end: int, may_equal_errors: bool) -> Edit:
+    old = text[start:end]
+    found = request.complete(text, [(start, end)], max(2, request.settings.candidates), lines="\n" in old)
+    before = parse_errors(_around(text, start, end))
+    for candidate in found.candidates:
+        if candidate.text.strip() == old.strip():
+            continue
+        errors = parse_errors(_around(text, start, end, candidate))
+        if errors < before or (may_equal_errors and errors == before):
+            return Edit((Change(start, end, candidate.text),))
+    if not found.candidates:
+        return Edit((), found.reason)
+    return Edit((), "the model found nothing better than what stands here")
+
+
+def _around(text: str, start: int, end: int, candidate: Candidate | None = None) -> str:
+    """The statement's surroundings, with a candidate in its place."""
+    middle = text[start:end] if candidate is None else candidate.text
+    return text[max(0, start - SYNTAX_BEFORE) : start] + middle + text[end : end + SYNTAX_AFTER]
+
+
+def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
+    inner = text[start:end]
+    if not inner.strip():
+        return start, start
+    return start + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
+
+
+def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span, grown to the ends of the words it cuts; an empty one to the word it touches."""
+    for word in _WORD.finditer(text, max(0, text.rfind("\n", 0, start) + 1)):
+        if word.start() > end:
+            break
+        if word.end() >= start and word.start() <= end:
+            start, end = min(start, word.start()), max(end, word.end())
+    return start, end

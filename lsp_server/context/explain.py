@@ -1,0 +1,112 @@
+"""What would be sent to the model for a place in a document: by source, with token counts, and what is left out and why.
+
+Knows windows, sections and tokens. Knows no editor and no decoding: the text is laid out by the function that serves requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsp_server.context.window import AFTER, BEFORE, as_model_text, cut_window
+from model.infilling.layout import encode_visible
+from model.tokenization.healing import split_partial_word
+from model.tokenization.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Section:
+    """One piece of what the model sees, in the order in which it sees them."""
+
+    source: str
+    why: str
+    tokens: int
+    text: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    source: str
+    why: str
+    characters: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    sections: tuple[Section, ...]
+    left_out: tuple[LeftOut, ...]
+    budget: int  # tokens
+
+    @property
+    def tokens(self) -> int:
+        return sum(section.tokens for section in self.sections)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "tokens": self.tokens,
+            "budget": self.budget,
+            "sections": [
+                {"source": s.source, "why": s.why, "tokens": s.tokens, "characters": len(s.text), "text": s.text}
+                for s in self.sections
+            ],
+            "left_out": [{"source": o.source, "why": o.why, "characters": o.characters} for o in self.left_out],
+        }
+
+    def as_markdown(self) -> str:
+        """A document that a person can read in the editor."""
+        lines = [f"# What the model sees here: {self.tokens} of at most {self.budget} tokens", ""]
+        lines += ["| source | tokens | why |", "|---|---:|---|"]
+        lines += [f"| {s.source} | {s.tokens} | {s.why} |" for s in self.sections]
+        if self.left_out:
+            lines += ["", "Left out:", ""]
+            lines += [f"- {o.source}, {o.characters:,} characters: {o.why}" for o in self.left_out]
+        for section in self.sections:
+            fence = "~" * 4
+            lines += ["", f"## {section.source}", "", fence, section.text, fence]
+        return "\n".join(lines) + "\n"
+
+
+def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, other_files: tuple[str, ...] = ()) -> Explanation:
+    """Raises ValueError for a cursor outside the text."""
+    window = cut_window(text, [(cursor, cursor)])
+    prefix, partial = split_partial_word(window.parts[0])
+    visible = encode_visible(tokenizer, (prefix, window.parts[1]), other_files, budget)
+    sources = {
+        tokenizer.file: ("another file", "it was given as context"),
+        tokenizer.far_suffix: ("text further below", "what fits of the window behind the block around the cursor"),
+        tokenizer.far_prefix: ("text further above", "what fits of the window before the block around the cursor"),
+        tokenizer.near_suffix: ("text below the cursor", "the block around the cursor; always sent"),
+        tokenizer.near_prefix: ("text above the cursor", "the block around the cursor; always sent, and read last"),
+    }
+    sections: list[Section] = []
+    open_source, tokens = "", 0
+    spelled: list[int] = []
+    why = ""
+    for token in [*visible, tokenizer.eos]:
+        if token in sources or token == tokenizer.eos:
+            if open_source:
+                sections.append(Section(open_source, why, tokens, tokenizer.decode(spelled)))
+            if token in sources:
+                open_source, why = sources[token]
+            tokens, spelled = 0, []
+        tokens += 1
+        spelled.append(token)
+    if partial:
+        sections.append(Section("the word being typed", "taken back: the answer must spell it again", 0, partial))
+    return Explanation(tuple(sections), _left_out(text, cursor, window.parts, sections), budget)
+
+
+def _left_out(text: str, cursor: int, parts: tuple[str, ...], sections: list[Section]) -> tuple[LeftOut, ...]:
+    above, below = as_model_text(text[:cursor]), as_model_text(text[cursor:])
+    seen = {"above": 0, "below": 0}
+    for section in sections:
+        for side in seen:
+            seen[side] += len(section.text) * (side in section.source or (side == "above" and "word" in section.source))
+    found = []
+    for side, whole, part, limit in (("above", above, parts[0], BEFORE), ("below", below, parts[1], AFTER)):
+        if len(whole) > len(part):
+            why = f"further than {limit:,} characters from the cursor"
+            found.append(LeftOut(f"text {side}, out of the window", why, len(whole) - len(part)))
+        if len(part) > seen[side]:
+            why = "the token budget is used up; text nearer to the cursor comes first"
+            found.append(LeftOut(f"text {side}, in the window", why, len(part) - seen[side]))
+    return tuple(found)

@@ -1,0 +1,67 @@
+"""A session through very many random edits: not one row of its cache differs from recomputation.
+
+A sample runs with the tests; QUICKFILL_EDITS=1000000 asks for a million (about half an hour).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import torch
+from conftest import random_network
+
+from model.architecture.inference import InferenceNetwork
+from model.checkpoints.store import BUNDLED
+from model.engine.session import Session
+from model.infilling.layout import encode_visible
+from model.infilling.passes import Continuation, Row, run_alone
+from model.tokenization.tokenizer import Tokenizer
+
+EDITS = int(os.environ.get("QUICKFILL_EDITS", "3000"))
+COMPARED_EVERY = 100  # edits; a wrong row stays in the cache until something before it changes
+LINES = ["import os\n", "def f(a, b):\n", "    return a + b\n", "\n", "x = [1, 2, {'k': 'v'}]\n", "# a comment\n", "é = '日本'\n"]
+
+
+def edited(text: str, cursor: int, chance: random.Random) -> tuple[str, int]:
+    """What a person may do next: type, delete, paste, jump, or open another file."""
+    kind = chance.random()
+    if kind < 0.55:
+        typed = chance.choice([*"abc_(). =\n'", "self", "    "])
+        return text[:cursor] + typed + text[cursor:], cursor + len(typed)
+    if kind < 0.8:
+        start = max(0, cursor - chance.choice([1, 1, 1, 4, 20]))
+        return text[:start] + text[cursor:], start
+    if kind < 0.87:
+        pasted = "".join(chance.choices(LINES, k=chance.randint(1, 6)))
+        return (text[:cursor] + pasted + text[cursor:])[:4000], min(4000, cursor + len(pasted))
+    if kind < 0.995:
+        return text, min(len(text), max(0, cursor + chance.randint(-300, 300)))
+    fresh = "".join(chance.choices(LINES, k=40))
+    return fresh, len(fresh) // 2
+
+
+def test_no_edit_leaves_a_wrong_row_behind() -> None:
+    tokenizer = Tokenizer.load(BUNDLED / "tokenizer.json")
+    network = random_network(torch.float64)
+    reader, session, chance = InferenceNetwork(network), Session(network), random.Random(1)
+    text, cursor = "".join(LINES) * 8, 200
+    with torch.inference_mode():
+        for number in range(1, EDITS + 1):
+            text, cursor = edited(text, cursor, chance)
+            visible = encode_visible(tokenizer, (text[:cursor], text[cursor:]), budget=256)
+            run_alone(reader, session.encode(visible, chance.choice([0, 1, 8])))
+            unread = visible[len(session.tokens) :]
+            if unread:  # a request reads them, and drafts that leave rows behind
+                base, drafts = len(session.tokens), chance.randint(0, 6)
+                rows = [Row(token, base + n, range(n + 1)) for n, token in enumerate([*unread, *[5] * drafts])]
+                run_alone(reader, Continuation(reader, session.cache, base).read(rows, ()))
+                session.adopt(unread)
+            assert session.tokens == visible
+            if number % COMPARED_EVERY == 0:
+                fresh = Session(network)
+                run_alone(reader, fresh.encode(visible))
+                for mine, right in zip(session.cache.keys, fresh.cache.keys, strict=True):
+                    assert torch.allclose(mine[:, :, : len(visible)], right[:, :, : len(visible)], rtol=0, atol=1e-10)
+                for mine, right in zip(session.cache.values, fresh.cache.values, strict=True):
+                    assert torch.allclose(mine[:, : len(visible)], right[:, : len(visible)], rtol=0, atol=1e-10)
