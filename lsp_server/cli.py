@@ -552,6 +552,43 @@ def latency(
     _report(lambda: measure_latency(model, keys), as_json)
 
 
+@benchmarks.command()
+def load(
+    server: ServerOption = None,
+    typists: Annotated[
+        int | None, typer.Option("--typists", min=1, help="Only so many; else up to where the 95th percentile passes 150 ms.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long each number of typists types.")] = 15.0,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads of the server that is started.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the waits here (.png or .svg).")] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How many people a server serves: simulated typists, five keys a second, each key ends the request before it."""
+    import os
+
+    from lsp_server import load as benchmark
+    from lsp_server.engine import ServerAway
+    from lsp_server.tables import print_load
+
+    if plot is not None and (plot.suffix not in benchmark.FORMATS or not plot.absolute().parent.is_dir()):
+        raise UserError(f"--plot needs a file ending in {' or '.join(benchmark.FORMATS)} in a folder that exists, got {plot}")
+    _remote(server, model)
+    try:
+        with _one_line_errors(), benchmark.server_at(server, model, threads) as address:
+            levels = benchmark.measure(address, os.environ.get("QUICKFILL_TOKEN"), typists, seconds)
+        if plot is not None:
+            benchmark.draw(levels, plot)
+    except ServerAway as error:
+        raise UserError(str(error)) from None
+    except ImportError as error:
+        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+    if as_json:
+        print(json.dumps(benchmark.as_json(levels)))
+    else:
+        print_load(levels)
+
+
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
     """What a person gave that cannot be read or written is said in a line."""

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from lsp_server.load import LIMIT_MS, Level, most_served
 from model.evaluation import deadlines, humaneval_infilling, lines
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
@@ -106,6 +107,19 @@ def print_drafts(found: Sequence[Drafting]) -> None:
             accepted,
         )
     _console().print(table)
+
+
+def print_load(levels: Sequence[Level]) -> None:
+    columns = ("keys a second", "answered, %", "cancelled, %", "failed", "ms, median", "ms, 95 %", "ms, 95 %, cancelled too")
+    table = _table("waiting for a server, by how many type", "typists", *columns)
+    for level in levels:
+        shares = (f"{100 * count / max(1, level.keys):.1f}" for count in (level.answered, level.cancelled))
+        waits = (f"{wait:.0f}" for wait in (level.p50_ms, level.p95_ms, level.all_p95_ms))
+        table.add_row(str(level.typists), f"{level.keys_per_second:.0f}", *shares, str(level.failed), *waits)
+    console = _console()
+    console.print(table)
+    if len(levels) > 1:
+        console.print(f"95 % of the waits are at most {LIMIT_MS:.0f} ms up to {most_served(levels)} typists")
 
 
 def _console() -> Console:

@@ -8,16 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lsp_server.completion.complete import Completion, Place, complete
 from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE
+from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
 from lsp_server.syntax.python import parse_errors
 from model.infilling.request import Candidate
-
-if TYPE_CHECKING:
-    from model.engine.engine import Engine
 
 MARK = re.compile(r"(?<!\w)___(?!\w)")
 JOINTLY = 8  # holes of one request to the model; more are filled in groups, each seeing what the ones before it got
@@ -45,7 +42,7 @@ class Edit:
 class Request:
     """What all edits need: who fills, how, and for which document."""
 
-    engine: Engine
+    engine: Infiller
     settings: Settings
     session: str
     cancelled: Callable[[], bool] | None = None
