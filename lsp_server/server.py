@@ -11,17 +11,18 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cattrs import Converter
 from lsprotocol import converters, types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
-from pygls.workspace import TextDocument
 
+from lsp_server.commands import register_commands
 from lsp_server.completion.complete import Completion, Place, complete
 from lsp_server.engine import Infiller, ServerAway
+from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
 from model.infilling.request import Cancelled
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 STATUS_COMMAND = "quickfill.status"
 LANGUAGES = ("python",)
+
+Result = TypeVar("Result")
 
 
 class AnsweringProtocol(LanguageServerProtocol):
@@ -72,33 +75,37 @@ class Quickfill(LanguageServer):
         return engine
 
     async def suggest(self, place: Place, by_hand: bool) -> Completion:
-        """Suggestions from the engine's thread: several, likely or not, and hardly ever none, for one who asks by hand.
+        """Suggestions: several, likely or not, and hardly ever none, for one who asks by hand. Raises what `run` raises."""
 
-        A newer request for the same document stops this one (Cancelled).
-        """
-        stop = threading.Event()
-        self.stop(place.session)
-        self._running[place.session] = stop
-        loading = self.start_engine()
-
-        def work() -> Completion:
-            if stop.is_set():
-                raise Cancelled
-            engine = loading.result()
+        def work(engine: Infiller, cancelled: Callable[[], bool]) -> Completion:
             settings = self.settings
             candidates, min_confidence = (settings.candidates, 0.0) if by_hand else (1, settings.min_confidence)
             return complete(
-                engine, place, settings, candidates, settings.deadline_ms, not by_hand, min_confidence, cancelled=stop.is_set
+                engine, place, settings, candidates, settings.deadline_ms, not by_hand, min_confidence, cancelled=cancelled
             )
 
+        return await self.run(place.session, work)
+
+    async def run(self, session: str, work: Callable[[Infiller, Callable[[], bool]], Result]) -> Result:
+        """Work for a document on the engine's thread; newer work for the same document stops it (Cancelled)."""
+        stop = threading.Event()
+        self.stop(session)
+        self._running[session] = stop
+        loading = self.start_engine()
+
+        def run() -> Result:
+            if stop.is_set():
+                raise Cancelled
+            return work(loading.result(), stop.is_set)
+
         try:
-            return await asyncio.wrap_future(self._worker.submit(work))
+            return await asyncio.wrap_future(self._worker.submit(run))
         except asyncio.CancelledError:
             stop.set()
             raise
         finally:
-            if self._running.get(place.session) is stop:
-                del self._running[place.session]
+            if self._running.get(session) is stop:
+                del self._running[session]
 
     def stop(self, session: str) -> None:
         if session in self._running:
@@ -174,6 +181,8 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         items = [types.InlineCompletionItem(typed + candidate.text, range=at) for candidate in found.candidates]
         return types.InlineCompletionList(items)
 
+    register_commands(server)
+
     @server.command(STATUS_COMMAND)
     def status(server: Quickfill, *_: object) -> dict[str, str | bool | None]:
         return server.status()
@@ -184,32 +193,6 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
 def _nothing(server: Quickfill, reason: str) -> types.InlineCompletionList:
     server.reason = reason
     return types.InlineCompletionList([])
-
-
-def clamped(document: TextDocument, position: types.Position) -> types.Position:
-    """The position, or where the line or the text ends if it lies behind that."""
-    lines = document.lines
-    if position.line < len(lines):
-        return types.Position(position.line, min(position.character, _units(document, lines[position.line])))
-    if not lines or lines[-1].endswith(("\n", "\r")):
-        return types.Position(len(lines), 0)
-    return types.Position(len(lines) - 1, _units(document, lines[-1]))
-
-
-def _units(document: TextDocument, line: str) -> int:
-    units: int = document.position_codec.client_num_units(line.rstrip("\r\n"))
-    return units
-
-
-def offset_at(document: TextDocument, position: types.Position) -> int:
-    """Offset in the text of a position in the client's encoding; one behind the end of a line or of the text is clamped."""
-    lines = document.lines
-    if position.line >= len(lines):
-        return len(document.source)
-    before = sum(map(len, lines[: position.line]))
-    line = lines[position.line]
-    inside = document.position_codec.position_from_client_units(lines, position).character
-    return before + min(inside, len(line.rstrip("\r\n")))
 
 
 def _tolerant_converter() -> Converter:

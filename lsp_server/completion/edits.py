@@ -6,7 +6,7 @@ Knows documents as text and offsets, and what makes one text better than another
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lsp_server.completion.complete import Completion, Place, complete
@@ -74,26 +74,31 @@ def fill_holes(request: Request, text: str, holes: Sequence[tuple[int, int]]) ->
     if not holes:
         return Edit((), "there is no ___ and nothing is selected")
     ordered = sorted(holes)
-    texts: list[str] = []  # what the holes got so far; those that are still to come are empty to the model, not `___`
-    while len(texts) < len(ordered):
-        visible, spans = _with_texts(text, ordered, texts)
-        found = request.complete(visible, spans[len(texts) : len(texts) + JOINTLY], 1, lines=False)
+    # Marks that are not asked for, and holes whose turn has not come, are empty to the model: it would write `___` as well.
+    others = [mark for mark in marked_holes(text) if all(mark[1] <= start or end <= mark[0] for start, end in ordered)]
+    texts: dict[tuple[int, int], str] = {}
+    for first in range(0, len(ordered), JOINTLY):
+        group = ordered[first : first + JOINTLY]
+        visible, places = _with_texts(text, sorted([*ordered, *others]), texts)
+        found = request.complete(visible, [places[hole] for hole in group], 1, lines=False)
         if not found.candidates:
             break
-        texts += found.candidates[0].texts
-    changes = tuple(Change(start, end, filling) for (start, end), filling in zip(ordered, texts, strict=False))
+        texts.update(zip(group, found.candidates[0].texts, strict=True))
+    changes = tuple(Change(start, end, filling) for (start, end), filling in sorted(texts.items()))
     return Edit(changes, None if changes else found.reason)
 
 
-def _with_texts(text: str, holes: Sequence[tuple[int, int]], texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """The document with the first holes filled and the others emptied, and where they stand in it."""
-    visible, spans, at = "", [], 0
-    for number, (start, end) in enumerate(holes):
+def _with_texts(
+    text: str, holes: Sequence[tuple[int, int]], texts: Mapping[tuple[int, int], str]
+) -> tuple[str, dict[tuple[int, int], tuple[int, int]]]:
+    """The document with what the holes got so far, the others emptied, and where each one that is empty stands in it."""
+    visible, places, at = "", {}, 0
+    for start, end in holes:
         visible += text[at:start]
-        spans.append((len(visible), len(visible)))
-        visible += texts[number] if number < len(texts) else ""
+        places[start, end] = (len(visible), len(visible))
+        visible += texts.get((start, end), "")
         at = end
-    return visible + text[at:], spans
+    return visible + text[at:], places
 
 
 def rewrite(request: Request, text: str, start: int, end: int) -> Edit:

@@ -1,0 +1,197 @@
+"""Commands and code actions: what a person asks for by name, as protocol.
+
+Knows positions, ranges and workspace edits. Knows no model: the edits are made by `completion.edits`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.workspace import TextDocument
+
+from lsp_server.completion.edits import Edit, Request, fill_holes, marked_holes, repair, rewrite
+from lsp_server.engine import Infiller, ServerAway
+from lsp_server.positions import offset_at, position_of
+from model.infilling.request import Cancelled
+
+if TYPE_CHECKING:
+    from lsp_server.server import Quickfill
+
+log = logging.getLogger(__name__)
+
+FILL_HOLES, REWRITE, REPAIR, EXPLAIN = (
+    "quickfill.fillHoles",
+    "quickfill.rewriteSelection",
+    "quickfill.repair",
+    "quickfill.explain",
+)
+CODE_ACTIONS = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite])
+MOST_REPAIRS = 5  # offered for one place
+
+Answer = dict[str, int | str | None]  # "changes": how many places changed; "reason": why none did
+Result = TypeVar("Result")
+
+
+class Making(Protocol):
+    def __call__(self, request: Request, text: str, /) -> Edit: ...
+
+
+def register_commands(server: Quickfill) -> None:
+    def structured(value: object, kind: type[Result]) -> Result:
+        """Raises JsonRpcInvalidParams for what is no such thing."""
+        try:
+            if kind is str and not isinstance(value, str):
+                raise TypeError(f"expected a text, got {type(value).__name__}")
+            found: Result = server.protocol._converter.structure(value, kind)
+            return found
+        except Exception as error:  # whatever the converter stumbles over
+            raise JsonRpcInvalidParams(f"a bad argument: {error}") from None
+
+    def two(arguments: Sequence[object], kind: type[Result]) -> tuple[str, Result]:
+        if len(arguments) != 2:
+            raise JsonRpcInvalidParams(f"two arguments are needed, a document's URI and a place; got {len(arguments)}")
+        return structured(arguments[0], str), structured(arguments[1], kind)
+
+    async def change(uri: str, make: Making, label: str) -> Answer:
+        """Makes an edit on the engine's thread and has the client apply it, if the document is still the same."""
+        document = server.workspace.text_documents.get(uri)
+        if document is None:
+            return _nothing("the document is not open")
+        text, version = document.source, document.version
+
+        def work(engine: Infiller, cancelled: Callable[[], bool]) -> Edit:
+            return make(Request(engine, server.settings, uri, cancelled), text)
+
+        try:
+            edit = await server.run(uri, work)
+        except Cancelled:
+            return _nothing("a newer request took this one's place")
+        except (ServerAway, ValueError) as error:
+            return _nothing(str(error))
+        if not edit.changes:
+            return _nothing(edit.reason or "the model suggests nothing here")
+        if document.source != text:
+            return _nothing("the document changed while the edit was made")
+        applied = await server.workspace_apply_edit_async(
+            types.ApplyWorkspaceEditParams(_workspace_edit(document, version, edit, _knows_versions(server)), label)
+        )
+        if not applied.applied:
+            return _nothing(f"the editor refused the edit{f': {applied.failure_reason}' if applied.failure_reason else ''}")
+        return {"changes": len(edit.changes), "reason": None}
+
+    @server.command(FILL_HOLES)
+    async def fill(ls: object, *arguments: object) -> Answer:
+        """Arguments: a document's URI, and the ranges to fill; without them, or with null, every `___` is filled."""
+        uri, *given = arguments or (None,)
+        ranges = [structured(one, types.Range) for one in _listed(given[0])] if given and given[0] is not None else None
+
+        def make(request: Request, text: str) -> Edit:
+            if ranges is None:
+                return fill_holes(request, text, marked_holes(text))
+            return fill_holes(request, text, _spans(server.workspace.text_documents[request.session], ranges))
+
+        return await change(structured(uri, str), make, "Fill the holes")
+
+    @server.command(REWRITE)
+    async def rewrite_selection(ls: object, *arguments: object) -> Answer:
+        uri, selection = two(arguments, types.Range)
+
+        def make(request: Request, text: str) -> Edit:
+            [(start, end)] = _spans(server.workspace.text_documents[uri], [selection])
+            return rewrite(request, text, start, end)
+
+        return await change(uri, make, "Rewrite the selection")
+
+    @server.command(REPAIR)
+    async def repair_place(ls: object, *arguments: object) -> Answer:
+        uri, place = two(arguments, types.Range)
+
+        def make(request: Request, text: str) -> Edit:
+            [(start, end)] = _spans(server.workspace.text_documents[uri], [place])
+            return repair(request, text, start, end)
+
+        return await change(uri, make, "Repair the problem")
+
+    @server.command(EXPLAIN)
+    async def explain_place(ls: object, *arguments: object) -> str:
+        uri, position = two(arguments, types.Position)
+        from lsp_server.context.explain import explain
+        from model.checkpoints.store import load_tokenizer
+
+        document = server.workspace.text_documents.get(uri)
+        if document is None:
+            return "The document is not open.\n"
+        return explain(load_tokenizer(server.settings.model), document.source, offset_at(document, position)).as_markdown()
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)
+    def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
+        document = server.workspace.text_documents.get(params.text_document.uri)
+        return [] if document is None else actions_at(document, params.range, params.context.diagnostics)
+
+
+def actions_at(document: TextDocument, place: types.Range, diagnostics: Sequence[types.Diagnostic]) -> list[types.CodeAction]:
+    """What can be asked for at a place. Nothing is computed before it is chosen."""
+    uri = document.uri
+    start, end = offset_at(document, place.start), offset_at(document, place.end)
+    actions = [
+        _action(f"Quickfill: repair “{diagnostic.message.splitlines()[0][:60]}”", REPAIR, uri, diagnostic.range, diagnostic)
+        for diagnostic in diagnostics[:MOST_REPAIRS]
+        if diagnostic.message.strip()
+    ]
+    holes = marked_holes(document.source)
+    if any(hole_start <= end and start <= hole_end for hole_start, hole_end in holes):
+        title = "Quickfill: fill the hole" if len(holes) == 1 else f"Quickfill: fill all {len(holes)} holes"
+        actions.append(_action(title, FILL_HOLES, uri, None))
+    if document.source[start:end].strip():
+        actions.append(_action("Quickfill: rewrite the selection", REWRITE, uri, place))
+    return actions
+
+
+def _action(
+    title: str, command: str, uri: str, place: types.Range | None, diagnostic: types.Diagnostic | None = None
+) -> types.CodeAction:
+    return types.CodeAction(
+        title,
+        kind=types.CodeActionKind.QuickFix if diagnostic else types.CodeActionKind.RefactorRewrite,
+        diagnostics=[diagnostic] if diagnostic else None,
+        command=types.Command(title, command, arguments=[uri, place]),
+    )
+
+
+def _listed(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise JsonRpcInvalidParams(f"a list of ranges is needed, got {type(value).__name__}")
+    return value
+
+
+def _spans(document: TextDocument, ranges: Sequence[types.Range]) -> list[tuple[int, int]]:
+    """Raises ValueError for a range that ends before it begins."""
+    spans = [(offset_at(document, one.start), offset_at(document, one.end)) for one in ranges]
+    if any(start > end for start, end in spans):
+        raise ValueError("a range ends before it begins")
+    return spans
+
+
+def _knows_versions(server: Quickfill) -> bool:
+    workspace = server.client_capabilities.workspace
+    return bool(workspace and workspace.workspace_edit and workspace.workspace_edit.document_changes)
+
+
+def _workspace_edit(document: TextDocument, version: int | None, edit: Edit, versions: bool) -> types.WorkspaceEdit:
+    """With a version, a client that knows them refuses the edit of a text that has changed since."""
+    edits = [
+        types.TextEdit(types.Range(position_of(document, change.start), position_of(document, change.end)), change.text)
+        for change in edit.changes
+    ]
+    if not versions:
+        return types.WorkspaceEdit(changes={document.uri: edits})
+    identifier = types.OptionalVersionedTextDocumentIdentifier(document.uri, version)
+    return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, edits)])
+
+
+def _nothing(reason: str) -> Answer:
+    return {"changes": 0, "reason": reason}
