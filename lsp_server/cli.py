@@ -290,7 +290,11 @@ def serve_engine(
 
     from lsp_server.gateway.access import is_loopback
     from lsp_server.gateway.options import Options
-    from lsp_server.gateway.supervisor import CannotListen, address_of, listen_on_tcp, listen_on_unix, supervise
+
+    try:
+        from lsp_server.gateway.supervisor import CannotListen, address_of, listen_on_tcp, listen_on_unix, supervise
+    except ImportError as error:
+        raise UserError(f"the server needs a Unix system (there is no {error.name} here)") from None
 
     tokens = _tokens(token_file)
     if socket is None and not tokens and not is_loopback(host):
