@@ -62,7 +62,7 @@ async def _serve(options: Options, listener: socket.socket) -> int:
 
     async def mind_the_engine() -> None:
         try:
-            engine = await loading
+            engine = await asyncio.shield(loading)
         except Exception:  # said below
             server.should_exit = True
             return

@@ -116,6 +116,7 @@ def test_it_lives_before_the_model_is_there_and_ends_with_its_owner(tmp_path: Pa
         worker = server.worker()
         server.process.kill()
         worker.wait(PATIENT)
+        assert "Traceback" not in server.log.read_text()
 
 
 def test_an_engine_that_cannot_keep_within_its_memory_is_given_up_in_one_line(tmp_path: Path) -> None:

@@ -191,6 +191,13 @@ def test_a_newer_request_of_a_file_takes_the_older_ones_place(server: Serving, r
         older.result(PATIENT)
 
 
+def test_of_two_requests_at_once_the_one_asked_later_is_the_newer(remote: RemoteEngine) -> None:
+    for number in range(20):
+        text = f"def add(a, b):\n    c{number} = "
+        remote.submit(request(text), "in order")
+        assert remote.submit(request(text + "a"), "in order").result(PATIENT).model
+
+
 def test_two_clients_with_one_name_do_not_disturb_each_other(server: Serving, remote: RemoteEngine) -> None:
     other = RemoteEngine(server.address, TOKEN)
     stop = threading.Event()
