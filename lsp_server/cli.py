@@ -573,7 +573,6 @@ def load(
 
     from lsp_server import load as benchmark
     from lsp_server.engine import ServerAway
-    from lsp_server.tables import print_load
 
     if plot is not None and (plot.suffix not in benchmark.FORMATS or not plot.absolute().parent.is_dir()):
         raise UserError(f"--plot needs a file ending in {' or '.join(benchmark.FORMATS)} in a folder that exists, got {plot}")
@@ -590,6 +589,8 @@ def load(
     if as_json:
         print(json.dumps(benchmark.as_json(levels)))
     else:
+        from lsp_server.tables import print_load
+
         print_load(levels)
 
 
