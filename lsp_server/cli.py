@@ -290,7 +290,11 @@ def serve_engine(
 
     from lsp_server.gateway.access import is_loopback
     from lsp_server.gateway.options import Options
-    from lsp_server.gateway.supervisor import CannotListen, address_of, listen_on_tcp, listen_on_unix, supervise
+
+    try:
+        from lsp_server.gateway.supervisor import CannotListen, address_of, listen_on_tcp, listen_on_unix, supervise
+    except ImportError as error:
+        raise UserError(f"the server needs a Unix system (there is no {error.name} here)") from None
 
     tokens = _tokens(token_file)
     if socket is None and not tokens and not is_loopback(host):
@@ -569,7 +573,6 @@ def load(
 
     from lsp_server import load as benchmark
     from lsp_server.engine import ServerAway
-    from lsp_server.tables import print_load
 
     if plot is not None and (plot.suffix not in benchmark.FORMATS or not plot.absolute().parent.is_dir()):
         raise UserError(f"--plot needs a file ending in {' or '.join(benchmark.FORMATS)} in a folder that exists, got {plot}")
@@ -586,6 +589,8 @@ def load(
     if as_json:
         print(json.dumps(benchmark.as_json(levels)))
     else:
+        from lsp_server.tables import print_load
+
         print_load(levels)
 
 

@@ -46,6 +46,43 @@ class _Sent:
 
 
 @dataclass(frozen=True)
+class _Ticket:
+    """A place in the order of a session's requests."""
+
+    sent: _Sent
+    version: int
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What a session's text has become, and what is asked about it."""
+
+    path: str
+    sections: Sections
+    other_files: int  # how many sections behind the first
+    around: Mapping[str, JsonValue]
+
+    def encoded(self, ticket: _Ticket, base: int | None, old: Sections) -> bytes:
+        """As edits of the old sections."""
+        origins, edits = changes(old, self.sections)
+        turn: dict[str, JsonValue] = {
+            "version": ticket.version,
+            "sha256": fingerprint(self.sections),
+            "edits": [[*edit] for edit in edits],
+        }
+        if ticket.sent.id:
+            turn["session"] = ticket.sent.id
+        if base is not None:
+            turn["base"] = base
+        if origins != tuple(range(len(old))):
+            turn["origins"] = [*origins]
+        if self.other_files:
+            turn["other_files"] = self.other_files
+        message = {"turn": turn, **self.around}
+        return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True)
 class _Reply:
     status: int
     body: bytes
@@ -89,31 +126,22 @@ class RemoteEngine:
         return f"{self._model or 'a model'} at {self._address}"
 
     def submit(self, request: InfillRequest, session: str = "", cancelled: Callable[[], bool] | None = None) -> Future[Infilling]:
-        return self._pool.submit(self.infill, request, session, cancelled)
+        return self._pool.submit(self._infill, request, self._ticket(session), cancelled)
 
     def infill(self, request: InfillRequest, session: str = "", cancelled: Callable[[], bool] | None = None) -> Infilling:
         """Raises Cancelled, ServerAway; ValueError for a request that the server refuses as bad."""
-        sections = sections_of(request.parts, request.other_files, request.nearby)
-        around: dict[str, JsonValue] = {"cuts": [*cuts_of(request.parts)]}
-        if options := options_of(request):
-            around["options"] = options
-        patience = PATIENCE + (request.deadline_ms or 0.0) / 1000
-        reply = self._send("/v1/infill", session, sections, len(request.other_files), around, cancelled, patience)
-        try:
-            found = infillings.validate_json(reply.body)
-        except ValidationError:
-            raise ServerAway(f"server is away: what answers at {self._address} is no Quickfill server") from None
-        self._model = found.model
-        return found
+        return self._infill(request, self._ticket(session), cancelled)
 
     def warm(
         self, session: str, parts: tuple[str, ...], other_files: tuple[str, ...] = (), context_tokens: int = 1024
     ) -> Future[None]:
         """Has the server read a file that was opened. The future may raise what `infill` raises."""
+        around: dict[str, JsonValue] = {"cuts": [*cuts_of(parts)], "context_tokens": context_tokens}
+        message = _Message("/v1/warm", sections_of(parts, other_files), len(other_files), around)
+        ticket = self._ticket(session)
 
         def work() -> None:
-            around: dict[str, JsonValue] = {"cuts": [*cuts_of(parts)], "context_tokens": context_tokens}
-            self._send("/v1/warm", session, sections_of(parts, other_files), len(other_files), around, None, PATIENCE)
+            self._send(message, ticket, None, PATIENCE)
 
         return self._pool.submit(work)
 
@@ -133,32 +161,41 @@ class RemoteEngine:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._drop_idle()
 
-    def _send(
-        self,
-        path: str,
-        session: str,
-        sections: Sections,
-        other_files: int,
-        around: Mapping[str, JsonValue],
-        cancelled: Callable[[], bool] | None,
-        patience: float,
-    ) -> _Reply:
+    def _infill(self, request: InfillRequest, ticket: _Ticket, cancelled: Callable[[], bool] | None) -> Infilling:
+        around: dict[str, JsonValue] = {"cuts": [*cuts_of(request.parts)]}
+        if options := options_of(request):
+            around["options"] = options
+        sections = sections_of(request.parts, request.other_files, request.nearby)
+        message = _Message("/v1/infill", sections, len(request.other_files), around)
+        reply = self._send(message, ticket, cancelled, PATIENCE + (request.deadline_ms or 0.0) / 1000)
+        try:
+            found = infillings.validate_json(reply.body)
+        except ValidationError:
+            raise ServerAway(f"server is away: what answers at {self._address} is no Quickfill server") from None
+        self._model = found.model
+        return found
+
+    def _send(self, message: _Message, ticket: _Ticket, cancelled: Callable[[], bool] | None, patience: float) -> _Reply:
         """Sends what changed; and the whole text, once, if the server does not have what the changes are based on."""
+        sent = ticket.sent
         with self._lock:
-            sent = self._sent(session)
-            sent.version += 1
-            version, base, old = sent.version, sent.acknowledged, sent.sections
-        turn = _turn(sent.id, version, base, old, sections, other_files)
-        reply = self._exchange("POST", path, _encoded({"turn": turn, **around}), cancelled, patience)
+            base, old = sent.acknowledged, sent.sections
+        reply = self._exchange("POST", message.path, message.encoded(ticket, base, old), cancelled, patience)
         if reply.status == 409 and reply.error()[1] != SUPERSEDED:
-            turn = _turn(sent.id, version, None, (), sections, other_files)
-            reply = self._exchange("POST", path, _encoded({"turn": turn, **around}), cancelled, patience)
+            reply = self._exchange("POST", message.path, message.encoded(ticket, None, ()), cancelled, patience)
         if reply.status >= 300:
             raise _refused(reply)
         with self._lock:
-            if session and version > (sent.acknowledged or 0):
-                sent.acknowledged, sent.sections = version, sections
+            if sent.id and ticket.version > (sent.acknowledged or 0):
+                sent.acknowledged, sent.sections = ticket.version, message.sections
         return reply
+
+    def _ticket(self, session: str) -> _Ticket:
+        """Taken when something is asked, not when it is sent: of two requests the one that was asked later is the newer."""
+        with self._lock:
+            sent = self._sent(session)
+            sent.version += 1
+            return _Ticket(sent, sent.version)
 
     def _sent(self, session: str) -> _Sent:
         if not session:
@@ -230,26 +267,6 @@ def _connector(address: str) -> Callable[[], HTTPConnection]:
             if url.scheme == "https":
                 return lambda: HTTPSConnection(host, port, timeout=CONNECT)
     raise ValueError(f"a server's address is http://HOST:PORT, https://HOST:PORT or unix:PATH, got {address!r}")
-
-
-def _turn(
-    session: str, version: int, base: int | None, old: Sections, sections: Sections, other_files: int
-) -> dict[str, JsonValue]:
-    origins, edits = changes(old, sections)
-    turn: dict[str, JsonValue] = {"version": version, "sha256": fingerprint(sections), "edits": [[*edit] for edit in edits]}
-    if session:
-        turn["session"] = session
-    if base is not None:
-        turn["base"] = base
-    if origins != tuple(range(len(old))):
-        turn["origins"] = [*origins]
-    if other_files:
-        turn["other_files"] = other_files
-    return turn
-
-
-def _encoded(message: Mapping[str, JsonValue]) -> bytes:
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def _wait(connection: HTTPConnection, cancelled: Callable[[], bool] | None, until: float) -> None:

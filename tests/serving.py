@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -89,9 +89,12 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, tokens: str | None = TOKEN) -> Iterator[Serving]:
+def serving(
+    folder: Path, *arguments: str, tokens: str | None = TOKEN, variables: Mapping[str, str] | None = None
+) -> Iterator[Serving]:
     log = folder / "log.txt"
     environment = {name: value for name, value in os.environ.items() if name != "QUICKFILL_TOKEN"}
+    environment |= variables or {}
     if tokens is not None:
         environment["QUICKFILL_TOKEN"] = tokens
     with log.open("w") as errors:

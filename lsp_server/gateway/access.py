@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 ANYONE = ""  # the owner of sessions where no token is needed
 
@@ -28,6 +29,11 @@ def owner_of(authorization: str | None, digests: Sequence[str]) -> str | None:
     given = digest(token.strip())
     known = [hmac.compare_digest(given, one) for one in digests]
     return given[:16] if scheme.lower() == "bearer" and any(known) else None
+
+
+def is_for_loopback(host_header: str) -> bool:
+    """Whether a request names this machine as its own: one that a web page sends by another name of it does not."""
+    return is_loopback((urlsplit(f"//{host_header}").hostname or "") if host_header else "localhost")
 
 
 def is_loopback(host: str) -> bool:

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lsp_server.gateway import completions
 from lsp_server.gateway.completions import CompletionBody
-from lsp_server.gateway.gate import CLIENT_LEFT, Gate, refusal
+from lsp_server.gateway.gate import BUSY, CLIENT_LEFT, Gate, refusal
 from lsp_server.gateway.metrics import Metrics
 from lsp_server.gateway.mirror import Mirrors, OutOfStep, Sections, TooLarge
 from lsp_server.gateway.options import Options
@@ -115,6 +115,8 @@ def create_app(options: Options, engine: asyncio.Future[Engine]) -> FastAPI:
         sections = _caught_up(service, name, warming.turn)
         parts, others = parts_of(sections[0], warming.cuts), sections[1 : warming.turn.other_files + 1]
         engine = await _engine(service, request)
+        if engine.statistics().waiting >= options.max_waiting:
+            return refusal(429, BUSY, "busy", {"Retry-After": "1"})
         engine.warm(name, parts, others, warming.context_tokens)
         return Response(status_code=202)
 

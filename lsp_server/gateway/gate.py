@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lsp_server.gateway.access import owner_of
+from lsp_server.gateway.access import is_for_loopback, owner_of
 from lsp_server.gateway.metrics import Metrics
 from lsp_server.gateway.options import Options
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 OPEN = ("/healthz", "/readyz")  # what anyone may ask
 TO_THE_MODEL = ("/v1/completions", "/v1/infill")  # what is counted and refused when there is too much of it
+BUSY = "server busy: too many requests are under way"
 CLIENT_LEFT = 499  # what nobody reads: the status of a request whose client has gone
 DISCARDED = 16  # times the longest body that is read and thrown away, so that the client gets to read the refusal
 
@@ -80,11 +81,14 @@ class Gate:
                 message = "a bearer token that the server knows is needed"
                 return refusal(401, message, "invalid_api_key", {"WWW-Authenticate": 'Bearer realm="quickfill"'})
             scope["state"]["owner"] = owner
+        on_tcp = bool(scope.get("server") and scope["server"][1])
+        if on_tcp and not self._options.tokens and not is_for_loopback(headers.get("host", "")):
+            return refusal(403, "without tokens the server answers to localhost only")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._options.max_body:
             return refusal(413, self._too_large())
         if counted and self._in_flight >= self._options.max_waiting:
-            return refusal(429, "server busy: too many requests are under way", "busy", {"Retry-After": "1"})
+            return refusal(429, BUSY, "busy", {"Retry-After": "1"})
         return None
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -44,6 +44,7 @@ class Metrics:
     def __init__(self, statistics: Callable[[], Statistics | None], mirrors: Mirrors) -> None:
         registry = CollectorRegistry()
         registry.register(_EngineTotals(statistics))
+        ProcessCollector(registry=registry)
         self.in_flight = Gauge("quickfill_http_requests_in_flight", "Requests to the model under way.", registry=registry)
         self.seconds = Histogram(
             "quickfill_http_request_seconds",

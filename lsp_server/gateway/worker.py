@@ -13,6 +13,8 @@ import signal
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +26,12 @@ from lsp_server.gateway.app import create_app
 from lsp_server.gateway.options import Options
 
 if TYPE_CHECKING:
-    from model.engine.engine import Engine
+    from model.engine.engine import Engine, Statistics
+
+log = logging.getLogger(__name__)
 
 CANNOT_START = 2  # exit code: another try would end the same way
+STUCK = 60.0  # seconds without a pass although there is something to do: the engine's thread has died
 KEEP_ALIVE = 300  # seconds: a person who thinks for a while need not connect again
 
 
@@ -55,18 +60,34 @@ async def _serve(options: Options, listener: socket.socket) -> int:
     )
     server = uvicorn.Server(config)
 
-    def loaded(engine: asyncio.Future[Engine]) -> None:
-        server.should_exit = server.should_exit or engine.exception() is not None
-        if not server.should_exit:
-            logging.info("the model is ready")
+    async def mind_the_engine() -> None:
+        try:
+            engine = await asyncio.shield(loading)
+        except Exception:  # said below
+            server.should_exit = True
+            return
+        await until_stuck(engine.statistics, STUCK)
+        log.error("the engine has not moved for %d seconds", STUCK)
+        os._exit(1)
 
-    loading.add_done_callback(loaded)
+    minding = asyncio.create_task(mind_the_engine())
     await server.serve([listener])
+    minding.cancel()
     error = loading.exception() if loading.done() else None
     if error is not None:
         print(f"quickfill: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return CANNOT_START
     return 0
+
+
+async def until_stuck(statistics: Callable[[], Statistics], patience: float) -> None:
+    """Returns when there was something to do for so many seconds, and no pass was made."""
+    passes, since = -1, time.monotonic()
+    while time.monotonic() - since < patience:
+        await asyncio.sleep(patience / 10)
+        now = statistics()
+        if now.passes != passes or not (now.waiting or now.running):
+            passes, since = now.passes, time.monotonic()
 
 
 def _load(options: Options) -> Engine:

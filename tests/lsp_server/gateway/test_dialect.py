@@ -173,6 +173,12 @@ def test_a_client_that_leaves_stops_its_request(server: Serving) -> None:
     assert server.figure("quickfill_cancelled_total") == before + 1
 
 
+def test_health_is_also_for_those_who_know_the_server_by_another_name(server: Serving) -> None:
+    connection = server.connection()
+    connection.request("GET", "/healthz", headers={"Host": "balancer.example"})
+    assert connection.getresponse().status == 200
+
+
 def test_bytes_that_are_no_http_do_no_harm(server: Serving) -> None:
     with socket.create_connection(server.place, PATIENT) as raw:
         raw.sendall(b"\x16\x03\x01 my_secret_variable\r\n\r\n")

@@ -18,7 +18,10 @@ import pytest
 from serving import PATIENT, TOKEN, Serving, serving, until
 
 from lsp_server import remote
+from lsp_server.gateway.mirror import fingerprint
+from lsp_server.gateway.worker import until_stuck
 from lsp_server.remote import RemoteEngine
+from model.engine.engine import Statistics
 from model.infilling.request import InfillRequest
 
 SLOW = {"prompt": "def f():\n    values = [", "suffix": "\n", "max_tokens": 150, "n": 1}
@@ -102,13 +105,18 @@ def listens(server: Serving) -> bool:
 
 
 def test_it_lives_before_the_model_is_there_and_ends_with_its_owner(tmp_path: Path) -> None:
-    with serving(tmp_path, "--port", "0") as server:
+    with serving(tmp_path, "--port", "0", tokens=None) as server:
         assert server.ask("GET", "/healthz").status == 200
+        connection = server.connection()
+        connection.request("GET", "/v1/models", headers={"Host": "a.page.example"})  # as a page does that calls itself so
+        assert connection.getresponse().status == 403
+        connection.close()
         reply = server.ask("GET", "/readyz")
         assert reply.status == 503 or reply.json["status"] == "ready"
         worker = server.worker()
         server.process.kill()
         worker.wait(PATIENT)
+        assert "Traceback" not in server.log.read_text()
 
 
 def test_an_engine_that_cannot_keep_within_its_memory_is_given_up_in_one_line(tmp_path: Path) -> None:
@@ -133,6 +141,19 @@ def test_a_socket_left_behind_is_taken_over_and_a_file_is_not(tmp_path: Path) ->
     assert (tmp_path / "file").read_text() == "precious"
 
 
+async def test_an_engine_that_has_work_and_makes_no_pass_is_noticed() -> None:
+    calls = 0
+
+    def statistics() -> Statistics:
+        """Idle, then at work, then no more."""
+        nonlocal calls
+        calls += 1
+        return Statistics(running=int(calls > 20), passes=min(calls, 40))
+
+    await until_stuck(statistics, 0.1)
+    assert calls > 40
+
+
 def test_a_model_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert "no model at" in refused("--port", "0", "--model", tmp_path)
 
@@ -146,6 +167,11 @@ def test_an_address_others_can_reach_needs_tokens(tmp_path: Path) -> None:
     with serving(tmp_path, "--host", "0.0.0.0", "--port", "0", "--token-file", str(empty), tokens=None) as server:
         assert server.ask("GET", "/metrics", token=None).status == 401
         assert [server.ask("GET", "/metrics", token=token).status for token in ("one", TOKEN)] == [200, 200]
+        turn = {"session": "s", "version": 1, "sha256": fingerprint(("x = ",)), "origins": [None], "edits": [[0, 0, 0, "x = "]]}
+        assert server.ask("POST", "/v1/infill", {"turn": turn, "cuts": [4]}, token="one").status == 200
+        later = {**turn, "base": 1, "version": 2, "origins": None, "edits": []}
+        assert server.ask("POST", "/v1/infill", {"turn": later, "cuts": [4]}, token="one").status == 200
+        assert server.ask("POST", "/v1/infill", {"turn": later, "cuts": [4]}, token=TOKEN).error["code"] == "unknown_session"
 
 
 def test_an_address_that_is_taken_is_one_line() -> None:
@@ -158,13 +184,27 @@ def test_an_address_that_is_taken_is_one_line() -> None:
     assert "too long" in refused("--socket", "/tmp/" + "x" * 150)
 
 
-def test_fill_asks_a_server(tmp_path: Path) -> None:
+GUARD = """
+import os, sys
+def guard(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        sys.stderr.write(f"{event}{arguments}")
+        sys.stderr.flush()
+        os._exit(9)
+sys.addaudithook(guard)
+"""
+
+
+def test_fill_asks_a_server_that_connects_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(GUARD)  # in each of the server's processes
+    variables = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     file = tmp_path / "a.py"
     file.write_text("def add(a, b):\n    return \n")
     command = [sys.executable, "-m", "lsp_server", "fill", f"{file}:2:12", "--json", "--server"]
-    with serving(tmp_path, "--socket", str(tmp_path / "s"), tokens=None) as server:
+    with serving(tmp_path, "--socket", str(tmp_path / "s"), tokens=None, variables=variables) as server:
         done = subprocess.run([*command, server.address], capture_output=True, text=True, timeout=PATIENT, check=False)
         assert json.loads(done.stdout)["text"], done.stderr
+        assert "socket." not in server.log.read_text()
     done = subprocess.run([*command, server.address], capture_output=True, text=True, timeout=PATIENT, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"quickfill: server is away: {server.address}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import textwrap
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import suggested
+from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 from serving import PATIENT, TOKEN, Serving, serving, until
 
@@ -189,6 +191,13 @@ def test_a_newer_request_of_a_file_takes_the_older_ones_place(server: Serving, r
         older.result(PATIENT)
 
 
+def test_of_two_requests_at_once_the_one_asked_later_is_the_newer(remote: RemoteEngine) -> None:
+    for number in range(20):
+        text = f"def add(a, b):\n    c{number} = "
+        remote.submit(request(text), "in order")
+        assert remote.submit(request(text + "a"), "in order").result(PATIENT).model
+
+
 def test_two_clients_with_one_name_do_not_disturb_each_other(server: Serving, remote: RemoteEngine) -> None:
     other = RemoteEngine(server.address, TOKEN)
     stop = threading.Event()
@@ -245,6 +254,37 @@ def test_no_server_is_said(address: str) -> None:
 def test_an_address_that_is_none_is_said(address: str) -> None:
     with pytest.raises(ValueError, match="address"):
         RemoteEngine(address)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["--server", "nonsense"], "address"), (["--server", "unix:/x", "--model", "folder"], "exclude each other")],
+)
+def test_the_command_refuses_what_cannot_be_in_one_line(arguments: list[str], complaint: str) -> None:
+    command = [sys.executable, "-m", "lsp_server", "lsp", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENT, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert complaint in done.stderr
+
+
+async def test_without_its_server_the_language_server_says_why_it_is_silent() -> None:
+    client = LanguageClient("remote", "1")
+    await client.start_io(sys.executable, "-m", "lsp_server", "lsp", "--stdio", "--server", "unix:/nowhere/at/all")
+    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities()))
+    client.initialized(types.InitializedParams())
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem("file:///a.py", "python", 1, "x = \n")))
+    invoked = types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked)
+    asked = types.InlineCompletionParams(invoked, types.TextDocumentIdentifier("file:///a.py"), types.Position(0, 4))
+    found = await client.text_document_inline_completion_async(asked)
+    assert isinstance(found, types.InlineCompletionList)
+    assert not found.items
+    status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
+    reason = status["reason"] if isinstance(status, dict) else status.reason
+    assert reason.startswith("server is away: unix:/nowhere/at/all")
+    await client.shutdown_async(None)
+    client.exit(None)
+    await client.stop()
 
 
 async def test_the_language_server_suggests_through_it(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
