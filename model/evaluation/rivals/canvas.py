@@ -14,13 +14,11 @@ from model.architecture.network import Network
 from model.tokenization.tokenizer import Tokenizer
 
 
-def fill_canvas(
-    read: Callable[[list[int]], Tensor], tokenizer: Tokenizer, count: int, threshold: float
-) -> tuple[list[int], int]:
+def fill_canvas(read: Callable[[list[int]], Tensor], tokenizer: Tokenizer, count: int, threshold: float) -> tuple[list[int], int]:
     """The tokens of all slots and the number of passes.
 
-    `read` gives the last hidden states' logits (count, vocabulary) of a canvas. A pass commits every slot that is more certain
-    than the threshold, and the most certain one at least; above 1 it commits one slot at a time. The length is given, so no slot ends.
+    `read` gives the logits (count, vocabulary) of a canvas. A pass commits every slot that is more certain than the threshold,
+    and the most certain one at least; a threshold above 1 commits one slot at a time. The length is given, so no slot ends.
     """
     canvas = [tokenizer.mask] * count
     passes = 0

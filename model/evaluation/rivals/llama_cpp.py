@@ -27,9 +27,12 @@ from model.tokenization.tokenizer import common_length
 
 BATCH = 512  # rows of one call
 LONGEST = 16_384  # tokens; told to llama.cpp, which allocates what a context is asked to hold
-KINDS = ("F32", "F16", "BF16", "Q8_0")
+DRAFTED = 4  # tokens that are looked up at once
+_SILENT = llama_cpp.llama_log_callback(lambda level, text, data: None)  # it tells about every tensor it loads
+EXACT, FASTEST_KEPT, FASTEST = "F32", "F16", "Q8_0"  # weights; float16 keeps nearly every text as it is, 8 bits do not
 # xIELU is softplus(alpha_p) x^2 + beta x above zero and (expm1(min(x, eps)) - x) softplus(alpha_n) + beta x below, with alpha_n
-# after the converter's beta + softplus. These make it exactly squared ReLU, and expm1 of a huge negative number costs little.
+# after the converter's beta + softplus. These make it exactly squared ReLU, and expm1 of a huge
+# negative number costs little.
 ALPHA_P, ALPHA_N, BETA, EPS = float(np.log(np.e - 1)), -1e4, 0.0, -1e30
 
 
@@ -50,6 +53,9 @@ class LlamaCpp:
         settings.n_ctx, settings.n_batch, settings.n_ubatch = capacity, BATCH, BATCH
         settings.n_threads = settings.n_threads_batch = threads
         settings.no_perf = True
+        if kind == EXACT:  # else keys and values are in float16 and read by the flash kernel, which is the fastest
+            settings.type_k = settings.type_v = llama_cpp.GGML_TYPE_F32
+            settings.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self._context = llama_cpp.llama_init_from_model(self._model, settings)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(BATCH, 0, 1)
@@ -115,6 +121,10 @@ class LlamaCpp:
         return best
 
 
+def prompt_lookup() -> LlamaPromptLookupDecoding:
+    return LlamaPromptLookupDecoding(max_ngram_size=2, num_pred_tokens=DRAFTED)
+
+
 def write_gguf(model: Model, path: Path, kind: str) -> None:
     """Our network, without its canvas, as an Apertus model: the one architecture there with QK-norm and, nearly, squared ReLU.
 
@@ -167,8 +177,3 @@ def _free(batch: llama_cpp.llama_batch, context: int, model: int) -> None:
     llama_cpp.llama_batch_free(batch)
     llama_cpp.llama_free(context)
     llama_cpp.llama_model_free(model)
-
-
-@llama_cpp.llama_log_callback
-def _SILENT(level: int, text: bytes, data: int) -> None:
-    """llama.cpp tells about every tensor it loads."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Prompt:
-    """A hole as everyone is given it. The last key of the prefix was just typed: who keeps a cache has seen the text without it."""
+    """A hole as everyone is given it. Who keeps a cache has seen the text without the prefix's last key."""
 
     prefix: str
     suffix: str
