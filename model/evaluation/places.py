@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import sysconfig
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from model.architecture.rows import RowCache, causal_bias
+from model.architecture.inference import InferenceNetwork
+from model.architecture.rows import RowCache
 from model.checkpoints.store import Model
 from model.evaluation.cases import read_code
+from model.evaluation.rivals.canvas import read_text
 from model.evaluation.rivals.rival import Prompt
 from model.infilling.checked import Limits
 from model.infilling.layout import encode_visible
+from model.infilling.passes import text_segment
 from model.infilling.seam import landmark
 from model.tokenization.healing import split_partial_word
 from model.training.documents import Document
@@ -105,22 +109,21 @@ def _goes_on(model: Model, prompt: Prompt, fill: int) -> bool:
 @torch.inference_mode()
 def greedy_text(model: Model, visible: Sequence[int], limits: Limits) -> list[int]:
     """What the model writes one token at a time, up to where it ends by itself; its end is left out."""
-    network, tokenizer = model.network, model.tokenizer
-    cache = RowCache(network)
+    network, tokenizer = InferenceNetwork(model.network), model.tokenizer
+    cache = RowCache(model.network)
     cache.reserve(len(visible) + limits.max_tokens)
+    read_text(network, cache, visible[:-1])
     written: list[int] = []
-    unread, at = list(visible), 0
+    last, at = visible[-1], len(visible) - 1
     while True:
-        x = network.embed(torch.tensor([unread]))
-        positions = torch.arange(at, at + len(unread))[None]
-        hidden = network(x, positions, causal_bias(len(unread), at, x), cache.layers, at, len(unread))
-        logits = network.logits(hidden[0, -1])
+        [reading] = network.read([replace(text_segment([last], cache, at), asked=[0])])
+        logits = reading.logits[0]
         token = int(logits[: tokenizer.ordinary].argmax())
         if logits[tokenizer.eos] > logits[token]:
             return written
-        at += len(unread)
+        at += 1
         written.append(token)
-        unread = [token]
+        last = token
         if len(written) == limits.max_tokens:
             return written
         if limits.goes_too_far(tokenizer, written) or limits.gives_up(written):

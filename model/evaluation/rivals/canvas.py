@@ -1,16 +1,19 @@
 """Plain masked diffusion: a canvas of as many slots as tokens are wanted, read again and again, the most certain slots committed.
 
-Knows slots and certainty. Knows no cache: who reads the canvas, and at what cost, is the callers' matter.
+Knows slots, certainty and how text and canvas are read. What is read again, and how often, is the callers' matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from model.architecture.network import Network
+from model.architecture.inference import InferenceNetwork, Segment
+from model.architecture.rows import RowCache
+from model.engine.session import CHUNK
+from model.infilling.passes import text_segment
 from model.tokenization.tokenizer import Tokenizer
 
 
@@ -31,6 +34,17 @@ def fill_canvas(read: Callable[[list[int]], Tensor], tokenizer: Tokenizer, count
     return canvas, passes
 
 
-def embed_canvas(network: Network, tokenizer: Tokenizer, canvas: list[int]) -> Tensor:
-    """The canvas's rows (1, slots, width), as the engine embeds those of its first hole."""
-    return network.embed_slots(torch.tensor([canvas]), torch.full((1, len(canvas)), tokenizer.holes[0]))
+def read_text(network: InferenceNetwork, cache: RowCache, visible: Sequence[int]) -> None:
+    """Makes the cache hold the visible text, from nothing."""
+    for start in range(0, len(visible), CHUNK):
+        network.read([text_segment(visible[start : start + CHUNK], cache, start)])
+
+
+def read_canvas(network: InferenceNetwork, cache: RowCache, tokenizer: Tokenizer, canvas: list[int], seen: int) -> Tensor:
+    """Logits (slots, vocabulary) of a canvas behind `seen` cached rows, as the engine reads that of its first hole."""
+    count = len(canvas)
+    cache.reserve(seen + count)
+    bias = cache.values[0].new_zeros(count, count)
+    marks = [tokenizer.holes[0]] * count
+    [reading] = network.read([Segment(canvas, range(seen, seen + count), cache, seen, bias, marks, range(count))])
+    return reading.logits

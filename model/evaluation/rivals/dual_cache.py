@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.architecture.rows import RowCache, causal_bias
+from model.architecture.inference import InferenceNetwork
+from model.architecture.rows import RowCache
 from model.checkpoints.store import Model
-from model.evaluation.rivals.canvas import embed_canvas, fill_canvas
+from model.evaluation.rivals.canvas import fill_canvas, read_canvas, read_text
 from model.evaluation.rivals.rival import Prompt, Written
 
 THRESHOLD = 0.9  # the paper's
@@ -22,29 +23,18 @@ class DualCache:
     name = "dual cache"
 
     def __init__(self, model: Model, threshold: float = THRESHOLD) -> None:
-        self._network, self._tokenizer, self._threshold = model.network, model.tokenizer, threshold
+        self._network, self._tokenizer, self._threshold = InferenceNetwork(model.network), model.tokenizer, threshold
 
     def prepare(self, prompt: Prompt) -> None:
         """Nothing is kept."""
 
     @torch.inference_mode()
     def write(self, prompt: Prompt, count: int) -> Written:
-        network, seen = self._network, len(prompt.visible)
-        cache = RowCache(network)
-        cache.reserve(seen + count)
-        positions = torch.arange(seen + count)[None]
+        cache, seen = RowCache(self._network.network), len(prompt.visible)
+        read_text(self._network, cache, prompt.visible)
 
         def read(canvas: list[int]) -> Tensor:
-            slots = embed_canvas(network, self._tokenizer, canvas)
-            if any(token != self._tokenizer.mask for token in canvas):
-                bias = slots.new_zeros(1, 1, count, seen + count)
-                return network.logits(network(slots, positions[:, seen:], bias, cache.layers, seen)[0])
-            text = network.embed(torch.tensor([prompt.visible]))
-            bias = text.new_zeros(1, 1, seen + count, seen + count)
-            bias[:, :, :seen, :seen] = causal_bias(seen, 0, text)
-            bias[:, :, :seen, seen:] = float("-inf")
-            hidden = network(torch.cat([text, slots], 1), positions, bias, cache.layers, causal_rows=seen)
-            return network.logits(hidden[0, seen:])
+            return read_canvas(self._network, cache, self._tokenizer, canvas, seen)
 
         tokens, passes = fill_canvas(read, self._tokenizer, count, self._threshold)
         return Written(self._tokenizer.decode(tokens), tokens, passes)

@@ -1,6 +1,6 @@
 """Diffusion as reference implementations decode it: everything computed anew at every step, one token committed a step.
 
-Knows the rows of a text and a canvas. Knows no cache. The text's rows are read with the network's own, faster, causal attention.
+Knows a text and a canvas. Keeps nothing from step to step. What it reads, it reads as fast as the engine does.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.architecture.rows import causal_bias
+from model.architecture.inference import InferenceNetwork
+from model.architecture.rows import RowCache
 from model.checkpoints.store import Model
-from model.evaluation.rivals.canvas import embed_canvas, fill_canvas
+from model.evaluation.rivals.canvas import fill_canvas, read_canvas, read_text
 from model.evaluation.rivals.rival import Prompt, Written
 
 ONE_AT_A_TIME = 1.1  # no certainty is above it
@@ -20,24 +21,18 @@ class Recompute:
     name = "recompute every step"
 
     def __init__(self, model: Model) -> None:
-        self._network, self._tokenizer = model.network, model.tokenizer
+        self._network, self._tokenizer = InferenceNetwork(model.network), model.tokenizer
 
     def prepare(self, prompt: Prompt) -> None:
         """Nothing is kept."""
 
     @torch.inference_mode()
     def write(self, prompt: Prompt, count: int) -> Written:
-        text = self._network.embed(torch.tensor([prompt.visible]))
-        seen = len(prompt.visible)
-        bias = text.new_zeros(1, 1, seen + count, seen + count)
-        bias[:, :, :seen, :seen] = causal_bias(seen, 0, text)
-        bias[:, :, :seen, seen:] = float("-inf")
-        positions = torch.arange(seen + count)[None]
+        cache, seen = RowCache(self._network.network), len(prompt.visible)
 
         def read(canvas: list[int]) -> Tensor:
-            rows = torch.cat([text, embed_canvas(self._network, self._tokenizer, canvas)], 1)
-            hidden = self._network(rows, positions, bias, causal_rows=seen)
-            return self._network.logits(hidden[0, seen:])
+            read_text(self._network, cache, prompt.visible)
+            return read_canvas(self._network, cache, self._tokenizer, canvas, seen)
 
         tokens, passes = fill_canvas(read, self._tokenizer, count, ONE_AT_A_TIME)
         return Written(self._tokenizer.decode(tokens), tokens, passes)
