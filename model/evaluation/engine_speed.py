@@ -191,13 +191,13 @@ def _transformers(setup: Setup, model: Model, twin: Model, folder: Path) -> list
 
 
 def _llama_cpp(setup: Setup, model: Model, twin: Model, folder: Path) -> list[Rival]:
-    from model.evaluation.rivals.llama_cpp import FASTEST, FASTEST_KEPT, LlamaCpp, prompt_lookup
+    from model.evaluation.rivals.llama_cpp import FASTEST, FASTEST_KEPT, LlamaCpp
 
     capacity = max(setup.contexts) + max(setup.fills)
     return [
-        LlamaCpp(twin, folder, capacity, setup.threads, None, FASTEST_KEPT),
-        LlamaCpp(twin, folder, capacity, setup.threads, prompt_lookup(), FASTEST_KEPT),
-        LlamaCpp(twin, folder, capacity, setup.threads, prompt_lookup(), FASTEST),
+        LlamaCpp(twin, folder, capacity, setup.threads, False, FASTEST_KEPT),
+        LlamaCpp(twin, folder, capacity, setup.threads, True, FASTEST_KEPT),
+        LlamaCpp(twin, folder, capacity, setup.threads, True, FASTEST),
     ]
 
 

@@ -3,7 +3,8 @@ looked up in the prompt. Needs `llama-cpp-python` and `gguf`.
 
 Knows how our weights are laid out in a GGUF file. Knows no canvas: what is left of the model is an autoregressive one.
 The low-level interface is called because `llama_cpp.Llama` costs more: it copies logits, samples, and with drafts computes the
-logits of the whole prompt. The look-up itself is the package's own `LlamaPromptLookupDecoding`.
+logits of the whole prompt. Drafts are looked up here, too: with the package's `LlamaPromptLookupDecoding`, which takes the first
+match, of a single token if need be, a text took twice as long as with this and longer than without any.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import gguf
 import llama_cpp
 import numpy as np
 import torch
-from llama_cpp.llama_speculative import LlamaPromptLookupDecoding
 from numpy.typing import NDArray
 from torch import Tensor
 
 from model.checkpoints.store import Model
+from model.engine.engine import fastest_dtype
 from model.evaluation.rivals.rival import Prompt, Written
 from model.tokenization.tokenizer import common_length
 
 BATCH = 512  # rows of one call
 LONGEST = 16_384  # tokens; told to llama.cpp, which allocates what a context is asked to hold
-DRAFTED = 4  # tokens that are looked up at once
+LEAST, LONGEST_MATCH, DRAFTED = 2, 8, 3  # tokens; more drafts, or shorter matches, cost more than they save
 _SILENT = llama_cpp.llama_log_callback(lambda level, text, data: None)  # it tells about every tensor it loads
 EXACT, FASTEST_KEPT, FASTEST = "F32", "F16", "Q8_0"  # weights; float16 keeps nearly every text as it is, 8 bits do not
 # xIELU is softplus(alpha_p) x^2 + beta x above zero and (expm1(min(x, eps)) - x) softplus(alpha_n) + beta x below, with alpha_n
@@ -39,9 +40,7 @@ ALPHA_P, ALPHA_N, BETA, EPS = float(np.log(np.e - 1)), -1e4, 0.0, -1e30
 class LlamaCpp:
     """Keeps the cache of the text without its last key, as the engine does."""
 
-    def __init__(
-        self, model: Model, folder: Path, capacity: int, threads: int, lookup: LlamaPromptLookupDecoding | None, kind: str
-    ) -> None:
+    def __init__(self, model: Model, folder: Path, capacity: int, threads: int, lookup: bool, kind: str) -> None:
         self.name = f"llama.cpp, {kind}{', prompt lookup' if lookup else ''}, warm"
         self._tokenizer, self._lookup = model.tokenizer, lookup
         path = folder / f"{kind}.gguf"
@@ -53,8 +52,10 @@ class LlamaCpp:
         settings.n_ctx, settings.n_batch, settings.n_ubatch = capacity, BATCH, BATCH
         settings.n_threads = settings.n_threads_batch = threads
         settings.no_perf = True
-        if kind == EXACT:  # else keys and values are in float16 and read by the flash kernel, which is the fastest
-            settings.type_k = settings.type_v = llama_cpp.GGML_TYPE_F32
+        # For one row at a time the flash kernel and float16 are the fastest, for a few the plain one and bfloat16.
+        if lookup or kind == EXACT:
+            few = gguf.GGMLQuantizationType.BF16 if fastest_dtype() is torch.bfloat16 else gguf.GGMLQuantizationType.F16
+            settings.type_k = settings.type_v = gguf.GGMLQuantizationType.F32 if kind == EXACT else few
             settings.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self._context = llama_cpp.llama_init_from_model(self._model, settings)
         self._memory = llama_cpp.llama_get_memory(self._context)
@@ -78,7 +79,7 @@ class LlamaCpp:
         text = np.array([*prompt.visible, *[0] * count], np.intc)
         written = passes = 0
         while written < count:
-            draft = self._draft(text[: seen + written], count - written - 1)
+            draft = looked_up(text[: seen + written])[: count - written - 1] if self._lookup else []
             found = self._read([*unread, *draft], len(draft) + 1)
             passes += 1
             agreed = common_length(draft, found)
@@ -88,12 +89,6 @@ class LlamaCpp:
             unread = [found[agreed]]
         tokens = text[seen:].tolist()
         return Written(self._tokenizer.decode(tokens), tokens, passes)
-
-    def _draft(self, text: NDArray[np.intc], most: int) -> list[int]:
-        if self._lookup is None or most < 1:
-            return []
-        found: list[int] = self._lookup(text)[:most].tolist()
-        return found
 
     def _keep(self, count: int) -> None:
         """Drops what is held behind the first `count` tokens."""
@@ -121,8 +116,20 @@ class LlamaCpp:
         return best
 
 
-def prompt_lookup() -> LlamaPromptLookupDecoding:
-    return LlamaPromptLookupDecoding(max_ngram_size=2, num_pred_tokens=DRAFTED)
+def looked_up(text: NDArray[np.intc]) -> list[int]:
+    """What followed the longest match of the text's end in the text, the latest one where several are as long."""
+    last = len(text) - 1
+    ends = np.flatnonzero(text[:last] == text[last])
+    best, size = ends, 1
+    while len(ends) and size < LONGEST_MATCH:
+        ends = ends[ends >= size]
+        ends = ends[text[ends - size] == text[last - size]]
+        if len(ends):
+            best, size = ends, size + 1
+    if not len(best) or size < LEAST:
+        return []
+    found: list[int] = text[best[-1] + 1 : best[-1] + 1 + DRAFTED].tolist()
+    return found
 
 
 def write_gguf(model: Model, path: Path, kind: str) -> None:
