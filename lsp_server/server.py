@@ -23,6 +23,7 @@ from pygls.protocol import LanguageServerProtocol
 from lsp_server.commands import register_commands
 from lsp_server.completion.complete import Completion, Place, complete
 from lsp_server.completion.shown import Shown, Suggestions
+from lsp_server.context.window import cut_window
 from lsp_server.engine import Infiller, ServerAway
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
@@ -111,6 +112,15 @@ class Quickfill(LanguageServer):
             if self._running.get(session) is stop:
                 del self._running[session]
 
+    def read_ahead(self, document: str, text: str, offset: int) -> Future[None] | None:
+        """Has the model read the text around a place that was edited, for whoever asks a moment later, as most clients do.
+
+        In the background, and not on a server that others use as well.
+        """
+        if self._remote is not None or self._engine is None or not self._engine.done() or self._engine.exception():
+            return None
+        return self._engine.result().warm(document, cut_window(text, [(offset, offset)]).parts)
+
     def stop(self, session: str) -> None:
         if session in self._running:
             self._running[session].set()
@@ -158,6 +168,16 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     def configured(server: Quickfill, params: types.DidChangeConfigurationParams) -> None:
         server.settings = server.settings.overlaid(params.settings)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def changed(server: Quickfill, params: types.DidChangeTextDocumentParams) -> None:
+        document = server.workspace.text_documents.get(params.text_document.uri)
+        change = params.content_changes[-1] if params.content_changes else None
+        if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
+            return
+        if document.language_id in (None, "", *LANGUAGES):
+            edge = offset_at(document, change.range.start) + len(change.text)
+            server.read_ahead(document.uri, document.source, min(edge, len(document.source)))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(server: Quickfill, params: types.DidCloseTextDocumentParams) -> None:
