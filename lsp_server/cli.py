@@ -72,11 +72,12 @@ def fill(
     holes = _holes(text, place, to, mark)
     from lsp_server.completion.complete import Place, complete
     from lsp_server.engine import ServerAway
+    from lsp_server.syntax.grammars import language_of
 
     engine = _remote(server, model) or _engine(model)
     settings = Settings()
     try:
-        found = complete(engine, Place(text, holes, place.path.suffix in (".py", ".pyi", "")), settings, n, deadline_ms, False)
+        found = complete(engine, Place(text, holes, language_of(place.path)), settings, n, deadline_ms, False)
     except ServerAway as error:
         raise UserError(str(error)) from None
     _print_completion(found, as_json)

@@ -91,7 +91,8 @@ def _play(engine: Engine, console: Console, scene: Scene) -> None:
         steps.append(["".join(MASK if t == tokenizer.mask else tokenizer.decode([t]) for t in canvas) for canvas in canvases])
 
     answer = engine.infill(scene.request(), watch=watch)
-    shown, reason = suggestions(answer.candidates, scene.request().parts)
+    found = suggestions(answer.candidates, scene.request().parts)
+    shown, reason = found.suggestions, found.complaint
     final = list(shown[0].texts) if shown else []
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:

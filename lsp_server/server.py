@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,18 +21,26 @@ from pygls.protocol import LanguageServerProtocol
 
 from lsp_server.commands import register_commands
 from lsp_server.completion.complete import Completion, Place, complete
+from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions
 from lsp_server.context.window import cut_window
 from lsp_server.engine import Infiller, ServerAway
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
+from lsp_server.syntax.places import Cursor, Quiet, cursor_in, quiet
 from model.infilling.request import Cancelled
 
 log = logging.getLogger(__name__)
 
 STATUS_COMMAND = "quickfill.status"
 LANGUAGES = ("python",)
+QUIET: dict[Quiet, Kind] = {
+    "middle of a word": Kind.MIDDLE_OF_WORD,
+    "behind a finished name": Kind.FINISHED_NAME,
+    "comment": Kind.COMMENT,
+    "string": Kind.STRING,
+}
 
 Result = TypeVar("Result")
 
@@ -56,9 +63,9 @@ class Quickfill(LanguageServer):
     def __init__(self, model: Path | str | None = None, remote: RemoteEngine | None = None) -> None:
         super().__init__("quickfill", "0.1.0", protocol_cls=AnsweringProtocol, converter_factory=_tolerant_converter)
         self.settings = Settings(model=None if model is None else str(model))
-        self.reason: str | None = None  # why the last answer was empty
+        self.record = Record()
         self.shown = Suggestions()
-        self.answers: Counter[str] = Counter()  # since the start: where they came from, and why there were none
+        self._cursors: dict[str, Cursor] = {}  # for each document, where somebody asked last: its tree is parsed already
         self._remote = remote  # an engine in another process, instead of a model in this one
         self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
         self._engine: Future[Infiller] | None = None
@@ -86,7 +93,15 @@ class Quickfill(LanguageServer):
             settings = self.settings
             candidates, min_confidence = (settings.candidates, 0.0) if by_hand else (1, settings.min_confidence)
             return complete(
-                engine, place, settings, candidates, settings.deadline_ms, not by_hand, min_confidence, cancelled=cancelled
+                engine,
+                place,
+                settings,
+                candidates,
+                settings.deadline_ms,
+                not by_hand,
+                min_confidence,
+                cancelled,
+                may_replace=True,
             )
 
         return await self.run(place.session, work)
@@ -128,14 +143,16 @@ class Quickfill(LanguageServer):
     def forget(self, session: str) -> None:
         self.stop(session)
         self.shown.forget(session)
+        self._cursors.pop(session, None)
         if self._engine is not None:
             engine = self._engine
             self._worker.submit(lambda: engine.result().forget(session))
 
-    def said(self, source: str, reason: str | None) -> None:
-        """Keeps account of an answer: where it came from, or why there was nothing (numbers in the reason do not count)."""
-        self.reason = reason
-        self.answers[source if reason is None else f"nothing: {reason.split(':')[0]}"] += 1
+    def cursor(self, document: str, text: str, offset: int, language: str) -> Cursor:
+        """A place in a document, of which only what changed since somebody asked last is parsed."""
+        last = self._cursors.get(document)
+        self._cursors[document] = cursor_in(text, offset, language, None if last is None else last.document)
+        return self._cursors[document]
 
     def status(self) -> dict[str, object]:
         ready = self._engine is not None and self._engine.done()
@@ -144,8 +161,9 @@ class Quickfill(LanguageServer):
         return {
             "ready": ready and error is None,
             "model": model,
-            "reason": str(error) if error else self.reason,
-            "answers": dict(self.answers),
+            "reason": str(error) if error else self.record.last and str(self.record.last),
+            "answers": dict(self.record.answers),
+            "silences": dict(self.record.silences),
         }
 
     def report_server_error(self, error: Exception, source: object) -> None:
@@ -188,9 +206,10 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         uri = params.text_document.uri
         document = server.workspace.text_documents.get(uri)
         if document is None:
-            return _nothing(server, "the document is not open")
-        if document.language_id not in (None, "", *LANGUAGES):
-            return _nothing(server, f"the model knows {' and '.join(LANGUAGES)}, not {document.language_id}")
+            return _nothing(server, Silence(Kind.NOT_OPEN, "the document is not open"))
+        language = document.language_id or LANGUAGES[0]
+        if language not in LANGUAGES:
+            return _nothing(server, Silence(Kind.LANGUAGE, f"the model knows {' and '.join(LANGUAGES)}, not {language}"))
         selected = params.context.selected_completion_info
         here = clamped(document, params.position)
         at = selected.range if selected else types.Range(here, here)
@@ -200,27 +219,36 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         else:
             typed = selected.text
             text = document.source[:start] + typed + document.source[end:]
-        cursor = start + len(typed)
+        offset = start + len(typed)
         by_hand = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-        if (rest := server.shown.rest(uri, text[:cursor], text[cursor:], by_hand)) is not None:
+        rest = server.shown.rest(uri, text[:offset], text[offset:], by_hand)
+        if rest is not None:
             server.stop(uri)
-            server.said("what was shown before", None)
-            behind = types.Range(at.start, types.Position(at.end.line, at.end.character + rest.replaces))
-            return types.InlineCompletionList([types.InlineCompletionItem(typed + c.text, range=behind) for c in rest.candidates])
-        place = Place(text, ((cursor, cursor),), session=uri)
+            server.record.is_shown("what was shown before")
+            return _items(typed, at, [(candidate.text, rest.replaces) for candidate in rest.candidates])
+        cursor = server.cursor(uri, text, offset, language)
+        if not by_hand and (why := quiet(cursor)) is not None:
+            server.stop(uri)
+            return _nothing(server, Silence(QUIET[why], f"nothing is suggested unasked in this place ({why})"))
+        place = Place(text, ((offset, offset),), language, uri, cursor)
         try:
             found = await server.suggest(place, by_hand)
         except Cancelled:
-            return _nothing(server, "a newer request took this one's place")
+            return _nothing(server, Silence(Kind.SUPERSEDED, "a newer request took this one's place"))
         except ServerAway as error:
-            return _nothing(server, str(error))
+            return _nothing(server, Silence(Kind.AWAY, str(error)))
         except ValueError as error:
             log.error("%s", error)
-            return _nothing(server, str(error))
-        server.said("the model", found.reason)
-        server.shown.remember(uri, Shown(text[:cursor], text[cursor:], found.candidates, by_hand))
-        items = [types.InlineCompletionItem(typed + candidate.text, range=at) for candidate in found.candidates]
-        return types.InlineCompletionList(items)
+            return _nothing(server, Silence(Kind.BAD_REQUEST, str(error)))
+        server.record.candidates += found.raw
+        server.record.changed.update(found.changed)
+        server.record.dropped.update(found.dropped)
+        if found.silence is not None:
+            return _nothing(server, found.silence)
+        server.record.is_shown("the model")
+        if not any(candidate.replaced for candidate in found.candidates):
+            server.shown.remember(uri, Shown(text[:offset], text[offset:], found.candidates, by_hand))
+        return _items(typed, at, [(candidate.text, candidate.replaced) for candidate in found.candidates])
 
     register_commands(server)
 
@@ -231,9 +259,20 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
     return server
 
 
-def _nothing(server: Quickfill, reason: str) -> types.InlineCompletionList:
-    server.said("", reason)
+def _nothing(server: Quickfill, silence: Silence) -> types.InlineCompletionList:
+    server.record.is_silent(silence)
     return types.InlineCompletionList([])
+
+
+def _items(typed: str, at: types.Range, found: Sequence[tuple[str, int]]) -> types.InlineCompletionList:
+    """Texts, each with the number of characters behind the cursor that make way for it: closing brackets, so one unit each."""
+    items = [
+        types.InlineCompletionItem(
+            typed + text, range=types.Range(at.start, types.Position(at.end.line, at.end.character + replaced))
+        )
+        for text, replaced in found
+    ]
+    return types.InlineCompletionList(items)
 
 
 def _tolerant_converter() -> Converter:

@@ -6,37 +6,59 @@ Knows documents as text and offsets. Knows no protocol and no tokens.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from lsp_server.completion.filters import confident, suggestions
+from lsp_server.completion.filters import Filtered, Suggestion, confident, suggestions
+from lsp_server.completion.reasons import Kind, Silence, silence_of_engine
 from lsp_server.context.window import as_document_text, cut_window
 from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
-from lsp_server.syntax.python import invites_block, is_unfinished
-from model.infilling.request import Candidate, InfillRequest
+from lsp_server.syntax.places import Cursor, cursor_in, extent, is_unfinished
+from model.infilling.request import Infilling, InfillRequest
 
 
 @dataclass(frozen=True)
 class Place:
-    """Holes in a document: each stands for text[start:end]; ascending, not overlapping."""
+    """Holes in a document: each stands for text[start:end]; ascending, not overlapping. `cursor`: a single one, if known."""
 
     text: str
     holes: tuple[tuple[int, int], ...]
-    python: bool = True
+    language: str = "python"
     session: str = ""
+    cursor: Cursor | None = None
+
+    def cursors(self) -> tuple[Cursor, ...]:
+        """The places of the holes in a text in which all of them are empty."""
+        if self.cursor is not None:
+            return (self.cursor,)
+        bounds = [0, *(edge for hole in self.holes for edge in hole), len(self.text)]
+        parts = [self.text[bounds[i] : bounds[i + 1]] for i in range(0, len(bounds), 2)]
+        text, offsets = "".join(parts), list(accumulate(map(len, parts)))[:-1]
+        return tuple(cursor_in(text, offset, self.language) for offset in offsets)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """Suggestions, best first, with the document's line breaks; without any, `reason` says why."""
+    """Suggestions, best first, with the document's line breaks; without any, `silence` says why.
 
-    candidates: tuple[Candidate, ...]
-    reason: str | None
+    `raw` is how many the model made, `changed` and `dropped` have the name of a filter for each of them that it touched.
+    """
+
+    candidates: tuple[Suggestion, ...]
+    silence: Silence | None
     steps: int
     forward_passes: int
     timings_ms: dict[str, float]
     model: str
+    raw: int = 0
+    changed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        return None if self.silence is None else self.silence.sentence
 
 
 def complete(
@@ -48,16 +70,19 @@ def complete(
     allow_empty: bool = True,
     min_confidence: float = 0.0,
     cancelled: Callable[[], bool] | None = None,
+    may_replace: bool = False,
 ) -> Completion:
     """Suggestions for the holes. Raises Cancelled, ServerAway; ValueError for holes that are none.
 
     What is less likely to be right than `min_confidence` (0..1) is cut to a part that holds, or not shown.
+    With `may_replace` a suggestion may stand for closing brackets right of a single hole, too.
     With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.
     """
     began = time.perf_counter()
     window = cut_window(place.text, place.holes)
+    cursors = place.cursors()
     single_line = settings.multiline == "never" or (
-        settings.multiline == "auto" and place.python and not _invites_lines(window.parts)
+        settings.multiline == "auto" and all(extent(cursor) != "block" for cursor in cursors)
     )
     left = None if deadline_ms is None else max(1.0, deadline_ms - (time.perf_counter() - began) * 1000)
     request = InfillRequest(
@@ -67,22 +92,37 @@ def complete(
         max_tokens=settings.max_tokens,
         single_line=single_line,
         min_confidence=min_confidence,
-        allow_empty=allow_empty and not (place.python and len(window.parts) == 2 and is_unfinished(*window.parts)),
+        allow_empty=allow_empty and not (len(cursors) == 1 and is_unfinished(cursors[0])),
     )
     asked = time.perf_counter()
     infilling = engine.infill(request, place.session, cancelled)
     answered = time.perf_counter()
     sure, unsure = confident(infilling.candidates, min_confidence)
-    kept, reason = suggestions(sure, window.parts, place.python)
-    shown = tuple(replace(c, texts=tuple(as_document_text(text, window.newline) for text in c.texts)) for c in kept)
+    only = cursors[0] if len(cursors) == 1 else None
+    found = suggestions(sure, window.parts, only, may_replace, unasked=min_confidence > 0)
+    shown = tuple(replace(c, texts=tuple(as_document_text(text, window.newline) for text in c.texts)) for c in found.suggestions)
     end = time.perf_counter()
     timings = dict(infilling.timings_ms)
     timings["context"] = round(timings["context"] + (asked - began) * 1000, 3)
     timings["filter"] = round(timings["filter"] + (end - answered) * 1000, 3)
     timings["total"] = round((end - began) * 1000, 3)
-    reason = infilling.reason or unsure or reason
-    return Completion(shown, reason, infilling.steps, infilling.forward_passes, timings, infilling.model)
+    silence = None if shown else _silence(infilling, unsure, found)
+    return Completion(
+        shown,
+        silence,
+        infilling.steps,
+        infilling.forward_passes,
+        timings,
+        infilling.model,
+        len(infilling.candidates),
+        found.changed,
+        found.dropped,
+    )
 
 
-def _invites_lines(parts: Sequence[str]) -> bool:
-    return any(invites_block("".join(parts[:cut]), "".join(parts[cut:])) for cut in range(1, len(parts)))
+def _silence(infilling: Infilling, unsure: str | None, found: Filtered) -> Silence:
+    if infilling.reason is not None:
+        return silence_of_engine(infilling.reason)
+    if unsure is not None:
+        return Silence(Kind.UNSURE, unsure)
+    return Silence(Kind.FILTERED, found.complaint or "the filters left nothing", found.dropped[0] if found.dropped else "")

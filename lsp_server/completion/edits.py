@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from lsp_server.completion.complete import Completion, Place, complete
 from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
-from lsp_server.syntax.python import parse_errors
+from lsp_server.syntax.places import cursor_in, parse_errors
 from model.infilling.request import Candidate
 
 MARK = re.compile(r"(?<!\w)___(?!\w)")
-AROUND = 12_000  # characters on either side that are parsed
 JOINTLY = 8  # holes of one request to the model; more are filled in groups, each seeing what the ones before it got
+LANGUAGE = "python"  # whose syntax tells a better text from a worse one
 _WORD = re.compile(r"\w+")
 
 
@@ -112,17 +112,17 @@ def rewrite(request: Request, text: str, start: int, end: int) -> Edit:
 def repair(request: Request, text: str, start: int, end: int) -> Edit:
     """Another text for the words under a diagnostic, if that leaves fewer syntax errors or as few as there were."""
     start, end = _whole_words(text, *_without_blanks(text, start, end))
-    return _better(request, text, start, end, may_equal_errors=parse_errors(_around(text, start, end)) == 0)
+    return _better(request, text, start, end, may_equal_errors=_errors(text, start, end) == 0)
 
 
 def _better(request: Request, text: str, start: int, end: int, may_equal_errors: bool) -> Edit:
     old = text[start:end]
     found = request.complete(text, [(start, end)], max(2, request.settings.candidates), lines="\n" in old)
-    before = parse_errors(_around(text, start, end))
+    before = _errors(text, start, end)
     for candidate in found.candidates:
         if candidate.text.strip() == old.strip():
             continue
-        errors = parse_errors(_around(text, start, end, candidate))
+        errors = _errors(text, start, end, candidate)
         if errors < before or (may_equal_errors and errors == before):
             return Edit((Change(start, end, candidate.text),))
     if not found.candidates:
@@ -130,10 +130,11 @@ def _better(request: Request, text: str, start: int, end: int, may_equal_errors:
     return Edit((), "the model found nothing better than what stands here")
 
 
-def _around(text: str, start: int, end: int, candidate: Candidate | None = None) -> str:
-    """The statement's surroundings, with a candidate in its place."""
-    middle = text[start:end] if candidate is None else candidate.text
-    return text[max(0, start - AROUND) : start] + middle + text[end : end + AROUND]
+def _errors(text: str, start: int, end: int, candidate: Candidate | None = None) -> int:
+    """Syntax errors around a span, with a candidate in its place."""
+    if candidate is not None:
+        text = text[:start] + candidate.text + text[end:]
+    return parse_errors(cursor_in(text, start, LANGUAGE).document)
 
 
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:

@@ -150,7 +150,8 @@ def test_the_curve_has_a_point_for_each_setting_and_is_drawn(
     points = curve.measure(bundled, ROOT / "model", 3, twin=bundled)
     by_name = {point.setting.name: point for point in points}
     assert len(by_name) == len(curve.SETTINGS) + 1
-    assert by_name["unchecked, one step"].steps.value == 1
+    unchecked = [point.steps.value for name, point in by_name.items() if name.startswith("unchecked")]
+    assert by_name["unchecked, one step"].steps.value == min(unchecked)
     assert by_name["unchecked, slot by slot"].steps.value > by_name["unchecked, gamma 3.0"].steps.value
     assert by_name["autoregressive twin"].behind.value == by_name["checked"].behind.value == 0
     for name, beginning in (("curve.png", b"\x89PNG"), ("curve.svg", b"<?xml")):
