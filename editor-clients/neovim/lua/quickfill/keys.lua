@@ -112,7 +112,7 @@ end
 local function keep_old_meaning(lhs, name)
   local before = mapping(lhs)
   if before then
-    before.lhs, before.lhsraw, before.lhsrawalt, before.buffer = name, nil, nil, 0
+    before.lhs, before.lhsraw, before.lhsrawalt, before.buffer = name, vim.keycode(name), nil, 0
     vim.fn.mapset("i", false, before)
   else
     vim.keymap.set("i", name, lhs)

@@ -75,7 +75,9 @@ M.answered = quiet_alarm
 --- The server has begun to talk; the model may still be loading.
 function M.attached()
   M.answered()
-  status.set("loading")
+  if status.state ~= "ready" and status.state ~= "asking" then
+    status.set("loading")
+  end
   M.ask_status()
 end
 
@@ -188,7 +190,7 @@ function M.config()
         end
       end,
     },
-    exit_timeout = 500,
+    exit_timeout = 100, -- milliseconds; Neovim shows a message for longer ones
   }
 end
 
