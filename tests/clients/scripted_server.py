@@ -20,22 +20,24 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lsprotocol import types
-from pygls.lsp.server import LanguageServer
-from pygls.workspace import TextDocument
+if TYPE_CHECKING:
+    from lsprotocol import types
+    from pygls.workspace import TextDocument
 
 
 def item_at(document: TextDocument, position: types.Position, item: dict[str, str | int]) -> types.InlineCompletionItem:
     """The item at a position that counts characters, in the client's units."""
+    from lsprotocol import types
+
     start = types.Position(position.line, position.character - int(item.get("back", 0)))
     end = types.Position(position.line, position.character + int(item.get("over", 0)))
     place = document.position_codec.range_to_client_units(document.lines, types.Range(start, end))
     return types.InlineCompletionItem(str(item["text"]), range=place)
 
 
-def main(path: Path) -> None:
-    script = json.loads(path.read_text())
+def misbehave(script: dict[str, str]) -> None:
     if script.get("start") == "crash":
         print("the scripted server was told to crash", file=sys.stderr)
         sys.exit(3)
@@ -43,6 +45,12 @@ def main(path: Path) -> None:
         time.sleep(600)
     if script.get("start") == "garbage":
         print("this is no message\r\n\r\n" * 20, flush=True)
+
+
+def serve(path: Path, explanation: str | None) -> None:
+    from lsprotocol import types  # a server that crashes need not take the time
+    from pygls.lsp.server import LanguageServer
+
     server = LanguageServer("scripted", "1")
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
@@ -67,14 +75,16 @@ def main(path: Path) -> None:
         told: dict[str, str | bool | None] = json.loads(path.read_text()).get("status", {"ready": True, "model": "scripted", "reason": None})
         return told
 
-    if "explain" in script:
+    if explanation is not None:
 
         @server.command("quickfill.explain")
         def explain(*_: object) -> str:
-            return str(script["explain"])
+            return explanation
 
     server.start_io()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    first_reading = json.loads(Path(sys.argv[1]).read_text())
+    misbehave(first_reading)
+    serve(Path(sys.argv[1]), first_reading.get("explain"))

@@ -20,12 +20,14 @@ vim.api.nvim_create_autocmd("LspAttach", {
       return
     end
     require("quickfill.keys").map()
-    -- Neovim builds its side of inline completion after this event.
+    -- Neovim builds its side of inline completion in a step of its own that follows this event; hence two.
     vim.schedule(function()
-      if vim.api.nvim_buf_is_loaded(event.buf) then
-        require("quickfill.server").attached()
-        require("quickfill.ghost").adopt(event.buf)
-      end
+      vim.schedule(function()
+        if vim.api.nvim_buf_is_loaded(event.buf) then
+          require("quickfill.server").attached()
+          require("quickfill.ghost").adopt(event.buf)
+        end
+      end)
     end)
   end,
 })

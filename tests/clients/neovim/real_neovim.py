@@ -142,6 +142,8 @@ class Editor:
 
     def close(self) -> None:
         """Leaves as a person does; the server goes with it."""
+        if self._end.finished.is_set():
+            return
         self._end.cancel()
         with contextlib.suppress(OSError):
             self.nvim.command("qall!", async_=True)

@@ -50,8 +50,7 @@ function M.refused(bufnr)
     return "a file of more than 20 MB"
   end
   for _, line in ipairs(vim.api.nvim_buf_get_lines(bufnr, 0, LINES_READ, false)) do
-    -- A NUL byte in a file is a line break in its line.
-    if line:find("\n", 1, true) then
+    if line:find("%z") then
       return "a binary file"
     end
   end
