@@ -1,6 +1,7 @@
 """A language server that answers what a file says, so that a test of an editor can expect exact text.
 
-Knows the protocol and its script; knows no model. Use: scripted_server.py SCRIPT. The script is JSON, read anew for each question:
+Knows the protocol and its script; knows no model. Use: scripted_server.py SCRIPT.
+The script is JSON, read anew for each question:
 
     start      "crash" ends the process at once, "hang" never answers, "garbage" writes what is no message; else it runs
     answers    [{"after": the end of the line before the cursor, "items": [{"text", "back", "over"}]}]: the longest `after` wins;
@@ -72,7 +73,9 @@ def serve(path: Path, explanation: str | None) -> None:
 
     @server.command("quickfill.status")
     def status(*_: object) -> dict[str, str | bool | None]:
-        told: dict[str, str | bool | None] = json.loads(path.read_text()).get("status", {"ready": True, "model": "scripted", "reason": None})
+        told: dict[str, str | bool | None] = json.loads(path.read_text()).get(
+            "status", {"ready": True, "model": "scripted", "reason": None}
+        )
         return told
 
     if explanation is not None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from real_neovim import REAL_SERVER, Editor, Script, find_neovim, set_up
-
-Start = Callable[[str], Editor]
+from real_neovim import REAL_SERVER, Editor, Script, Start, find_neovim, set_up
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,9 @@ class Desk:
 def neovim() -> str:
     path = find_neovim()
     if path is None:
-        pytest.skip("needs Neovim 0.12 on the PATH, in QUICKFILL_NEOVIM, or fetched by tests/clients/install_neovim, which could not")
+        pytest.skip(
+            "needs Neovim 0.12 on the PATH, in QUICKFILL_NEOVIM, or fetched by tests/clients/install_neovim, which could not"
+        )
     return path
 
 

@@ -23,8 +23,8 @@ import pynvim
 ROOT = Path(__file__).parents[3]
 PLUGIN = ROOT / "editor-clients" / "neovim"
 REAL_SERVER = [sys.executable, "-m", "lsp_server", "lsp"]
-LIFETIME = 60.0  # seconds that one Neovim may live
-PATIENCE = 10.0  # seconds until something that should happen counts as not happening; a busy machine needs some
+LIFETIME = 120.0  # seconds that one Neovim may live
+PATIENCE = 30.0  # seconds until something that should happen counts as not happening; a busy machine needs some
 WIDTH, HEIGHT = 90, 24
 
 SCREEN = """
@@ -57,7 +57,9 @@ def find_neovim() -> str | None:
     given = os.environ.get("QUICKFILL_NEOVIM")
     if given:
         return given
-    installed = subprocess.run([Path(__file__).parents[1] / "install_neovim"], capture_output=True, text=True, timeout=300, check=False)
+    installed = subprocess.run(
+        [Path(__file__).parents[1] / "install_neovim"], capture_output=True, text=True, timeout=300, check=False
+    )
     return installed.stdout.strip() if installed.returncode == 0 else None
 
 
@@ -95,7 +97,8 @@ class Script:
         """Each rule: the end of the line before the cursor, and the items, texts alone where they replace nothing."""
         self.says(
             answers=[
-                {"after": after, "items": [{"text": item} if isinstance(item, str) else item for item in items]} for after, items in rules
+                {"after": after, "items": [{"text": item} if isinstance(item, str) else item for item in items]}
+                for after, items in rules
             ]
         )
 
@@ -132,7 +135,7 @@ class Editor:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
-        # A Neovim that waits for a person (an error's "Press ENTER") answers nothing any more: it is ended, so that the test fails.
+        # A Neovim that waits for a person (an error's "Press ENTER") answers nothing any more: its end makes the test fail.
         self._end = threading.Timer(LIFETIME, os.kill, (int(self.nvim.eval("getpid()")), signal.SIGKILL))
         self._end.daemon = True
         self._end.start()
@@ -206,6 +209,9 @@ class Editor:
 
     def until_no_ghost(self) -> None:
         eventually("no ghost text", lambda: self.ghost is None)
+
+
+Start = Callable[[str], Editor]
 
 
 def _keys(keys: str) -> list[str]:

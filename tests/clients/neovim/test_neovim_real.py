@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from real_neovim import Editor, eventually
 
-TEXT = '''class Account:
+TEXT = """class Account:
     def __init__(self, owner, balance):
         self.owner = owner
         self.balance = balance
 
     def deposit(self, amount):
         self.balance +=
-'''
+"""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The server's process as Neovim's user meets it: missing, crashing, hanging, killed, back again; and files that are not for it."""
+"""The server's process as a user of Neovim meets it: missing, crashing, hanging, killed, back; and files that are not for it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from real_neovim import Editor, Script, eventually, set_up
-
-from conftest import Start
+from real_neovim import Editor, Script, Start, eventually, set_up
 
 OLDER = "local has = vim.fn.has\nvim.fn.has = function(what) return what == 'nvim-0.12' and 0 or has(what) end\n"
 QUICK = "require('quickfill.server').first_pause_seconds = 0.02\n"
@@ -184,7 +182,10 @@ def test_leaving_while_a_question_is_open_leaves_at_once_and_takes_the_server_al
     eventually("the question", lambda: script.asked)
     server = server_pid(editor)
     editor.close()
-    eventually("the server is gone", lambda: not Path(f"/proc/{server}/cmdline").exists() or not Path(f"/proc/{server}/cmdline").read_bytes())
+    eventually(
+        "the server is gone",
+        lambda: not Path(f"/proc/{server}/cmdline").exists() or not Path(f"/proc/{server}/cmdline").read_bytes(),
+    )
 
 
 def test_a_file_of_fifty_thousand_lines_is_served(editor: Editor, answers: Script) -> None:

@@ -9,6 +9,7 @@ local M = { NAME = "quickfill" }
 
 local MOST_CRASHES = 5 -- in a row; after that it stays down until asked for
 local LONG_LIFE_SECONDS = 60 -- a server that lived so long crashes "for the first time" again
+local LOOK_MS = 300 -- between two looks whether the model is loaded
 local ROOT_MARKERS = { "pyproject.toml", "setup.py", "setup.cfg", ".git" }
 
 local crashes = 0
@@ -72,13 +73,20 @@ end
 
 M.answered = quiet_alarm
 
+local function ask_until_loaded()
+  if process and status.state == "loading" and not M.notified then
+    M.ask_status()
+    vim.defer_fn(ask_until_loaded, LOOK_MS)
+  end
+end
+
 --- The server has begun to talk; the model may still be loading.
 function M.attached()
   M.answered()
   if status.state ~= "ready" and status.state ~= "asking" then
     status.set("loading")
+    ask_until_loaded()
   end
-  M.ask_status()
 end
 
 local function start_again()
@@ -152,7 +160,7 @@ end
 ---@param bufnr integer
 ---@param on_dir fun(root: string)
 local function root_dir(bufnr, on_dir)
-  if switch.refused(bufnr) then
+  if not require("quickfill.version").good() or switch.refused(bufnr) then
     return
   end
   local missing = M.missing()
