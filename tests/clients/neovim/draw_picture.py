@@ -24,33 +24,51 @@ TEXT = """class Account:
 """
 KEYS = "Go<CR><BS>def withdraw(self, amount):<CR>if amount > "
 ASK, NEXT = "<M-\\>", "<M-]>"
-CELLS = """
-vim.cmd.redraw({ bang = true })
-local rows = {}
-for row = 0, vim.o.lines - 1 do
-  rows[row + 1] = {}
-  for column = 0, vim.o.columns - 1 do
-    local cell = vim.api.nvim__inspect_cell(1, row, column)
-    local look = cell[2] or {}
-    local colours = { look.foreground or -1, look.background or -1 }
-    rows[row + 1][column + 1] = { cell[1] or " ", colours[1], colours[2], look.bold or false, look.italic or false }
-  end
-end
-return rows
-"""
 
 
-def colour(number: int) -> str | None:
-    return None if number < 0 else f"#{number:06x}"
+def style(look: dict[str, int | bool], default: dict[str, int]) -> Style:
+    """A highlight of Neovim's, in colours of 24 bits; what it leaves out is the default."""
+    foreground, background = look.get("foreground", default["foreground"]), look.get("background", default["background"])
+    if look.get("reverse"):
+        foreground, background = background, foreground
+    return Style(
+        color=f"#{foreground:06x}", bgcolor=f"#{background:06x}", bold=bool(look.get("bold")), italic=bool(look.get("italic"))
+    )
 
 
-def drawn(rows: list[list[tuple[str, int, int, bool, bool]]]) -> Text:
+def drawn(editor: Editor) -> Text:
+    """The screen, from what Neovim tells each of its user interfaces."""
+    editor.nvim.command("redraw!")
+    editor.nvim.command(f"call rpcnotify({editor.nvim.channel_id}, 'all told')")
+    looks: dict[int, dict[str, int | bool]] = {0: {}}
+    default: dict[str, int] = {}
+    cells = [[(" ", 0)] * WIDTH for _ in range(HEIGHT)]
+    while (message := editor.nvim.next_message())[1] != "all told":
+        for name, *calls in message[2]:
+            for call in calls:
+                if name == "default_colors_set":
+                    default = {"foreground": call[0], "background": call[1]}
+                elif name == "hl_attr_define":
+                    looks[call[0]] = call[1]
+                elif name == "grid_line":
+                    write(cells, call[1], call[2], call[3])
     picture = Text()
-    for row in rows:
-        for character, foreground, background, bold, italic in row:
-            picture.append(character or "", Style(color=colour(foreground), bgcolor=colour(background), bold=bold, italic=italic))
+    for row in cells:
+        for character, look in row:
+            picture.append(character, style(looks[look], default))
         picture.append("\n")
+    picture.rstrip()
     return picture
+
+
+def write(cells: list[list[tuple[str, int]]], row: int, column: int, parts: list[list[str | int]]) -> None:
+    """Part of a row: texts, where it changes the highlight, and how often each is repeated."""
+    look = 0
+    for text, *rest in parts:
+        look = int(rest[0]) if rest else look
+        for _ in range(int(rest[1]) if len(rest) > 1 else 1):
+            cells[row][column] = (str(text), look)
+            column += 1
 
 
 def main() -> None:
@@ -63,7 +81,7 @@ def main() -> None:
         raise SystemExit("needs Neovim 0.12: tests/clients/install_neovim could not fetch it")
     background = "dark" if given.dark else "light"
     look = f"vim.o.termguicolors = true\nvim.o.background = '{background}'\nvim.o.laststatus = 2\nvim.o.ruler = false\n"
-    status = "vim.o.statusline = \" %f%=%{v:lua.require'quickfill'.statusline()} \"\n"
+    status = "vim.o.statusline = \" %t%=%{v:lua.require'quickfill'.statusline()} \"\n"
     with tempfile.TemporaryDirectory() as folder:
         editor = Editor(neovim, Path(folder), look + status + set_up(REAL_SERVER), WIDTH, HEIGHT)
         editor.open(NAME, TEXT)
@@ -73,15 +91,14 @@ def main() -> None:
         eventually("several candidates", lambda: any("(1/" in row for row in editor.screen))
         editor.type(NEXT)
         eventually("the server's state", lambda: editor.statusline == "Quickfill: ready")
-        rows = editor.lua(CELLS)
-        assert isinstance(rows, list)
+        picture = drawn(editor)
         editor.close()
     with open("/dev/null", "w") as nowhere:
         console = Console(width=WIDTH, record=True, file=nowhere)
-        console.print(drawn(rows))
+        console.print(picture)
     theme = SVG_EXPORT_THEME if given.dark else DEFAULT_TERMINAL_THEME
     given.file.write_text(console.export_svg(title=f"{NAME} – Neovim", theme=theme))
-    print("\n".join("".join(cell[0] for cell in row).rstrip() for row in rows))
+    print(picture.plain)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How long after a key the ghost text stands on the screen of the real Neovim, with the real server and the model that ships.
 
-Types lines of a module of this repository anew, key by key, and waits after each for the answer. Knows the moments of a key: sent,
-question sent, answer back, painted. Knows no model. Use: python tests/clients/neovim/measure_latency.py [--lines N] [--json]
+Types lines of a module of this repository anew, key by key, and waits after each for the answer. Knows the moments of a key:
+sent, question sent, answer back, painted. Knows no model. Use: measure_latency.py [--lines N] [--debounce-ms N] [--json]
 """
 
 from __future__ import annotations
