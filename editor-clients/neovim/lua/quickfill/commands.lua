@@ -94,7 +94,7 @@ local function explain()
   end)
 end
 
-local function status()
+local function tell_status()
   local known = require("quickfill.status")
   local off = require("quickfill.switch").why_off(vim.api.nvim_get_current_buf())
   local parts = { off or known.trouble or known.state }
@@ -105,6 +105,19 @@ local function status()
     parts[#parts + 1] = "the last answer was empty: " .. known.reason
   end
   tell(table.concat(parts, "; "))
+end
+
+local function status()
+  if not server.offers("quickfill.status") then
+    tell_status()
+    return
+  end
+  server.execute("quickfill.status", {}, function(told)
+    if type(told) == "table" then
+      require("quickfill.status").told(told)
+    end
+    tell_status()
+  end)
 end
 
 local SCOPES = { "all", "buffer", "filetype" }
