@@ -70,7 +70,11 @@ def editor(desk: Desk) -> Editor:
     desk.script.forget()
     editor.type("<Esc>")
     editor.nvim.command("%bwipeout!")
-    editor.lua("messages = {}; require('quickfill.options').take({ cmd = require('quickfill.options').now.cmd })")
+    editor.lua("""
+        messages = {}
+        require("quickfill.options").take({ cmd = require("quickfill.options").now.cmd })
+        require("quickfill.status").because(nil)
+    """)
     editor.open("a.py", "\n")
     editor.until_attached()
     return editor

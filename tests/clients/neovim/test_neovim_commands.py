@@ -31,8 +31,18 @@ def test_the_status_line_gives_the_reason_for_silence(editor: Editor, answers: S
     assert editor.text == "y = \n"
 
 
+def test_who_asks_by_hand_in_vain_is_told_why(editor: Editor, answers: Script) -> None:
+    answers.says(status={"ready": True, "model": "scripted", "reason": "the file is ignored"})
+    editor.type("ix = <M-\\>")
+    assert eventually("a message", lambda: editor.messages) == ["Quickfill: nothing to suggest here: the file is ignored"]
+    editor.type("<Esc>")
+    editor.nvim.command("Quickfill trigger")
+    assert eventually("another message", lambda: editor.messages[1:]) == ["Quickfill: suggestions are for insert mode; ask there"]
+    assert editor.text == "x = \n"
+
+
 def test_the_status_line_shows_what_it_is_put_into(editor: Editor) -> None:
-    editor.nvim.command("set laststatus=2 statusline=%{%v:lua.require'quickfill'.statusline()%}")
+    editor.nvim.command("set laststatus=2 statusline=%{v:lua.require'quickfill'.statusline()}")
     eventually("the status line on the screen", lambda: any("Quickfill: ready" in row for row in editor.screen))
 
 

@@ -107,19 +107,6 @@ local function tell_status()
   tell(table.concat(parts, "; "))
 end
 
-local function status()
-  if not server.offers("quickfill.status") then
-    tell_status()
-    return
-  end
-  server.execute("quickfill.status", {}, function(told)
-    if type(told) == "table" then
-      require("quickfill.status").told(told)
-    end
-    tell_status()
-  end)
-end
-
 local SCOPES = { "all", "buffer", "filetype" }
 
 ---@param on? boolean
@@ -158,7 +145,11 @@ local SUBCOMMANDS = {
   next = { run = call("next") },
   previous = { run = call("previous") },
   trigger = { run = call("trigger") },
-  status = { run = status },
+  status = {
+    run = function()
+      server.ask_status(tell_status)
+    end,
+  },
   toggle = { run = switch(nil), values = SCOPES },
   enable = { run = switch(true), values = SCOPES },
   disable = { run = switch(false), values = SCOPES },

@@ -262,7 +262,9 @@ local function answered(self, client, asked, err, result)
   if #items > 0 then
     status.because(nil)
   else
-    server.ask_status()
+    server.ask_status(asked.by_hand and function()
+      server.say("nothing to suggest here: " .. (status.reason or "the server does not say why"), vim.log.levels.INFO)
+    end or nil)
   end
 end
 

@@ -49,7 +49,9 @@ end
 
 --- Asks for suggestions at the cursor, several and also unlikely ones.
 function M.trigger()
-  if not require("quickfill.ghost").trigger() then
+  if not vim.startswith(vim.api.nvim_get_mode().mode, "i") then
+    require("quickfill.server").say("suggestions are for insert mode; ask there")
+  elseif not require("quickfill.ghost").trigger() then
     require("quickfill.server").say("no server is attached to this buffer; :checkhealth quickfill says why")
   end
 end

@@ -246,15 +246,20 @@ function M.execute(command, arguments, done)
   end
 end
 
---- Asks why the last answer was empty, from a server that does not tell by itself.
-function M.ask_status()
-  if not M.notified and M.offers("quickfill.status") then
-    M.execute("quickfill.status", {}, function(told)
-      if type(told) == "table" then
-        status.told(told)
-      end
-    end)
+--- Asks why the last answer was empty, unless the server tells by itself; then calls `done`.
+---@param done? fun()
+function M.ask_status(done)
+  done = done or function() end
+  if M.notified or not M.offers("quickfill.status") then
+    done()
+    return
   end
+  M.execute("quickfill.status", {}, function(told)
+    if type(told) == "table" then
+      status.told(told)
+    end
+    done()
+  end)
 end
 
 function M.restart()
