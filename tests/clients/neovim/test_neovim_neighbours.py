@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from real_neovim import Editor, Script, Start, eventually, set_up
 
@@ -181,3 +183,23 @@ def test_an_item_that_ends_before_the_bracket_leaves_it(editor: Editor, answers:
     editor.until_ghost("a, b")
     editor.type("<Tab>)")
     assert editor.text == "print(a, b)\n"
+
+
+def test_another_server_with_inline_completion_keeps_its_own_suggestions(editor: Editor, answers: Script, tmp_path: Path) -> None:
+    other = Script(tmp_path / "other.json")
+    other.are(("z = ", ["26"]), ("both = ", ["theirs"]))
+    answers.are(("x = ", ["24"]), ("both = ", ["ours"]))
+    editor.lua("vim.lsp.start({ name = 'other', cmd = ... })", other.command)
+    eventually("two servers", lambda: editor.lua("return #vim.lsp.get_clients({ bufnr = 0 })") == 2)
+    editor.type("iz = ")
+    editor.until_ghost("26")
+    editor.type("<Tab>; x = ")
+    editor.until_ghost("24")
+    editor.type("<Tab>; both = ")
+    eventually(
+        "either answer", lambda: editor.ghost in ("ours", "theirs") and other.asked[-1]["before"] == answers.asked[-1]["before"]
+    )
+    eventually("both in turn", lambda: [editor.type("<M-]>"), editor.ghost][1] == "theirs")
+    editor.type("<M-Right>")
+    assert editor.text == "z = 26; x = 24; both = theirs\n"
+    editor.lua("vim.lsp.get_clients({ name = 'other' })[1]:stop(true)")

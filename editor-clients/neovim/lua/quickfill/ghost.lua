@@ -109,13 +109,28 @@ local function fit(bufnr, item)
 end
 
 ---@param self table
----@return table? item, quickfill.Fit?
+---@return table? item, quickfill.Fit?, integer? client_id
 local function current(self)
   if not self.current then
     return nil
   end
-  local _, item = self:get_item(self.current._index)
-  return item, fit(self.bufnr, item)
+  local client_id, item = self:get_item(self.current._index)
+  return item, fit(self.bufnr, item), client_id
+end
+
+--- Shows the first item that fits, of whichever server; nothing if none does.
+---@param self table
+---@param with_index boolean
+local function show_first(self, with_index)
+  for index = 1, self:count_items() do
+    local _, item = self:get_item(index)
+    if fit(self.bufnr, item) then
+      self:select(index, with_index)
+      return
+    end
+  end
+  self:hide()
+  self.current = nil
 end
 
 --- The lines to draw. What the suggestion repeats of the text that it replaces stands there already.
@@ -227,7 +242,7 @@ local function take(self, client, asked, items)
     return -- what was typed along still stands
   end
   self.client_state[client.id].items = fitting
-  self:select(1, asked.by_hand and self:count_items() > 1)
+  show_first(self, asked.by_hand and #fitting > 1)
 end
 
 ---@param self table
@@ -339,13 +354,13 @@ local function automatic_request(self)
 end
 
 ---@param self table
+---@param client_id integer
 ---@param item table
 ---@param found quickfill.Fit
-local function insert_all(self, item, found)
+local function insert_all(self, client_id, item, found)
   local text, snippet = text_of(item)
-  local client_id = self:get_item(self.current and self.current._index or 1)
   self:abort()
-  self.client_state[client_id or -1] = self.client_state[client_id or -1] and {}
+  self.client_state[client_id] = {}
   if snippet then
     api.nvim_buf_set_text(self.bufnr, found.row, found.col - (#text - #found.rest), found.row, found.col + found.over, {})
     api.nvim_win_set_cursor(0, { found.row + 1, found.col - (#text - #found.rest) })
@@ -355,7 +370,7 @@ local function insert_all(self, item, found)
     api.nvim_buf_set_text(self.bufnr, found.row, found.col, found.row, found.col + found.over, lines)
     api.nvim_win_set_cursor(0, { found.row + #lines, (#lines == 1 and found.col or 0) + #lines[#lines] })
   end
-  local client = client_id and vim.lsp.get_client_by_id(client_id)
+  local client = vim.lsp.get_client_by_id(client_id)
   if item.command and client then
     client:exec_cmd(item.command, { bufnr = self.bufnr })
   end
@@ -363,17 +378,16 @@ end
 
 --- Inserts the beginning; the rest becomes the suggestion.
 ---@param self table
+---@param client_id integer
 ---@param item table
 ---@param found quickfill.Fit
 ---@param part string
-local function insert_part(self, item, found, part)
+local function insert_part(self, client_id, item, found, part)
   local lines = vim.split(part, "\n", { plain = true })
   api.nvim_buf_set_text(self.bufnr, found.row, found.col, found.row, found.col, lines)
   local row, col = found.row + #lines - 1, (#lines == 1 and found.col or 0) + #lines[#lines]
   api.nvim_win_set_cursor(0, { row + 1, col })
   local line = api.nvim_get_current_line()
-  local index = self.current._index
-  local client_id = self:get_item(index)
   self.client_state[client_id].items = {
     {
       insertText = found.rest:sub(#part + 1),
@@ -381,7 +395,7 @@ local function insert_part(self, item, found, part)
       anchor = { row = row, head = line:sub(1, col), right = line:sub(col + 1), cut = found.over },
     },
   }
-  self:select(1)
+  show_first(self, false)
 end
 
 --- A word with what stands before it, or a run of signs: what the word key takes.
@@ -421,15 +435,15 @@ function M.accept(part)
   if not self then
     return false
   end
-  local item, found = current(self)
-  if not item or not found then
+  local item, found, client_id = current(self)
+  if not item or not found or not client_id then
     return false
   end
   local text = part and type(item.insertText) == "string" and PARTS[part](found.rest) or found.rest
   if text == found.rest then
-    insert_all(self, item, found)
+    insert_all(self, client_id, item, found)
   else
-    insert_part(self, item, found, text)
+    insert_part(self, client_id, item, found, text)
   end
   return true
 end
@@ -437,9 +451,9 @@ end
 --- For `vim.lsp.inline_completion.get()`, which hands over the item that it chose.
 local function accept(self, chosen)
   local client_id, item = self:get_item(chosen._index)
-  local found = client_id == chosen.client_id and fit(self.bufnr, item)
-  if item and found then
-    insert_all(self, item, found)
+  local found = client_id and fit(self.bufnr, item)
+  if client_id and item and found then
+    insert_all(self, client_id, item, found)
   end
 end
 
