@@ -110,8 +110,9 @@ def test_a_snooze_ends_by_itself(editor: Editor, answers: Script) -> None:
     assert editor.text == "x = \n"
 
 
-def test_a_file_type_can_be_left_out_for_good(start: Start, script: Script) -> None:
-    editor = start(set_up(script.command, filetypes="{ python = false, sh = true }"))
+@pytest.mark.parametrize("filetypes", ["{ python = false, sh = true }", '{ "sh" }'])
+def test_a_file_type_can_be_left_out_for_good(start: Start, script: Script, filetypes: str) -> None:
+    editor = start(set_up(script.command, filetypes=filetypes))
     editor.open("a.py", "\n")
     assert editor.statusline == ""
     editor.open("a.sh", "\n")

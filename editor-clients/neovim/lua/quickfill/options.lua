@@ -65,17 +65,18 @@ local function mistake(name, value)
   end
 end
 
---- `{ "python", "lua" }` and `{ python = true, lua = true }` say the same.
+--- A list, `{ "python", "sh" }`, names all; switches, `{ sh = true }`, change what is said about these.
 ---@param filetypes table
 ---@return table<string, boolean>
 local function as_switches(filetypes)
-  local switches = {}
-  for key, value in pairs(filetypes) do
-    if type(key) == "number" then
-      switches[value] = true
-    else
-      switches[key] = value
-    end
+  if not vim.islist(filetypes) then
+    return filetypes
+  end
+  local switches = vim.tbl_map(function()
+    return false
+  end, M.defaults.filetypes)
+  for _, name in ipairs(filetypes) do
+    switches[name] = true
   end
   return switches
 end
