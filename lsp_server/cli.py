@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lsp_server.completion.complete import Completion
     from lsp_server.remote import RemoteEngine
     from model.engine.engine import Engine
+    from model.evaluation.engine_speed import Speed
 
 app = typer.Typer(
     add_completion=False,
@@ -592,6 +593,67 @@ def load(
         from lsp_server.tables import print_load
 
         print_load(levels)
+
+
+@benchmarks.command("engine")
+def bench_engine(
+    contexts: Annotated[str, typer.Option("--contexts", help="Visible tokens, separated by commas.")] = "500,1000,2000,4000",
+    fills: Annotated[str, typer.Option("--fills", help="Tokens to write, separated by commas.")] = "8,16,32,64",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Places at each size.")] = 7,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads of everyone.")] = None,
+    rivals: Annotated[
+        str, typer.Option("--rivals", help="Who is measured beside ours: of recompute, dual-cache, transformers, llama.cpp.")
+    ] = "recompute,dual-cache,transformers,llama.cpp",
+    twin: Annotated[
+        Path | None, typer.Option("--twin", help="Folder of the model that transformers and llama.cpp read; ours if left out.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A corpus file (.jsonl) or a folder of code; Python's own library if left out.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the times here (.png or .svg).")] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The engine beside other ways to write the same tokens. Those that need the `bench` extra are left out without it."""
+    import torch
+
+    from lsp_server.tables import print_engine_speed
+    from model.evaluation.engine_speed import Setup, measure
+
+    draw = _speed_drawing(plot)
+    setup = Setup(
+        Path(model) if model else None, twin, data,
+        _numbers("--contexts", contexts), _numbers("--fills", fills), rounds, threads or torch.get_num_threads(),
+        tuple(name for name in rivals.split(",") if name),
+    )  # fmt: skip
+    with _one_line_errors():
+        report = measure(setup)
+        draw(report.speeds)
+    if as_json:
+        print(json.dumps(report.as_json()))
+    else:
+        print_engine_speed(report)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    pieces = [piece.strip() for piece in text.split(",")]
+    if not all(piece.isdecimal() for piece in pieces):
+        raise UserError(f"{option} needs numbers separated by commas, got {text!r}")
+    return tuple(sorted({int(piece) for piece in pieces}))
+
+
+def _speed_drawing(plot: Path | None) -> Callable[[Sequence[Speed]], None]:
+    """What draws into a file; nothing without one. Raises UserError before anything is measured."""
+    if plot is None:
+        return lambda speeds: None
+    try:
+        from model.evaluation.plot import FORMATS
+        from model.evaluation.speed_plot import draw_speeds
+    except ImportError as error:
+        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+    if plot.suffix not in FORMATS or not plot.absolute().parent.is_dir():
+        raise UserError(f"--plot needs a file ending in {' or '.join(FORMATS)} in a folder that exists, got {plot}")
+    return lambda speeds: draw_speeds(speeds, plot)
 
 
 @contextmanager

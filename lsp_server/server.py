@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,8 @@ from pygls.protocol import LanguageServerProtocol
 
 from lsp_server.commands import register_commands
 from lsp_server.completion.complete import Completion, Place, complete
+from lsp_server.completion.shown import Shown, Suggestions
+from lsp_server.context.window import cut_window
 from lsp_server.engine import Infiller, ServerAway
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
@@ -54,6 +57,8 @@ class Quickfill(LanguageServer):
         super().__init__("quickfill", "0.1.0", protocol_cls=AnsweringProtocol, converter_factory=_tolerant_converter)
         self.settings = Settings(model=None if model is None else str(model))
         self.reason: str | None = None  # why the last answer was empty
+        self.shown = Suggestions()
+        self.answers: Counter[str] = Counter()  # since the start: where they came from, and why there were none
         self._remote = remote  # an engine in another process, instead of a model in this one
         self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
         self._engine: Future[Infiller] | None = None
@@ -107,21 +112,41 @@ class Quickfill(LanguageServer):
             if self._running.get(session) is stop:
                 del self._running[session]
 
+    def read_ahead(self, document: str, text: str, offset: int) -> Future[None] | None:
+        """Has the model read the text around a place that was edited, for whoever asks a moment later, as most clients do.
+
+        In the background, and not on a server that others use as well.
+        """
+        if self._remote is not None or self._engine is None or not self._engine.done() or self._engine.exception():
+            return None
+        return self._engine.result().warm(document, cut_window(text, [(offset, offset)]).parts)
+
     def stop(self, session: str) -> None:
         if session in self._running:
             self._running[session].set()
 
     def forget(self, session: str) -> None:
         self.stop(session)
+        self.shown.forget(session)
         if self._engine is not None:
             engine = self._engine
             self._worker.submit(lambda: engine.result().forget(session))
 
-    def status(self) -> dict[str, str | bool | None]:
+    def said(self, source: str, reason: str | None) -> None:
+        """Keeps account of an answer: where it came from, or why there was nothing (numbers in the reason do not count)."""
+        self.reason = reason
+        self.answers[source if reason is None else f"nothing: {reason.split(':')[0]}"] += 1
+
+    def status(self) -> dict[str, object]:
         ready = self._engine is not None and self._engine.done()
         error = self._engine.exception() if ready and self._engine is not None else None
         model = None if not ready or error or self._engine is None else self._engine.result().name
-        return {"ready": ready and error is None, "model": model, "reason": str(error) if error else self.reason}
+        return {
+            "ready": ready and error is None,
+            "model": model,
+            "reason": str(error) if error else self.reason,
+            "answers": dict(self.answers),
+        }
 
     def report_server_error(self, error: Exception, source: object) -> None:
         # A pop-up for each failed keystroke is the complaint about such servers; the log and the status have it.
@@ -143,6 +168,16 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     def configured(server: Quickfill, params: types.DidChangeConfigurationParams) -> None:
         server.settings = server.settings.overlaid(params.settings)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def changed(server: Quickfill, params: types.DidChangeTextDocumentParams) -> None:
+        document = server.workspace.text_documents.get(params.text_document.uri)
+        change = params.content_changes[-1] if params.content_changes else None
+        if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
+            return
+        if document.language_id in (None, "", *LANGUAGES):
+            edge = offset_at(document, change.range.start) + len(change.text)
+            server.read_ahead(document.uri, document.source, min(edge, len(document.source)))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(server: Quickfill, params: types.DidCloseTextDocumentParams) -> None:
@@ -167,6 +202,11 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
             text = document.source[:start] + typed + document.source[end:]
         cursor = start + len(typed)
         by_hand = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+        if (rest := server.shown.rest(uri, text[:cursor], text[cursor:], by_hand)) is not None:
+            server.stop(uri)
+            server.said("what was shown before", None)
+            behind = types.Range(at.start, types.Position(at.end.line, at.end.character + rest.replaces))
+            return types.InlineCompletionList([types.InlineCompletionItem(typed + c.text, range=behind) for c in rest.candidates])
         place = Place(text, ((cursor, cursor),), session=uri)
         try:
             found = await server.suggest(place, by_hand)
@@ -177,21 +217,22 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         except ValueError as error:
             log.error("%s", error)
             return _nothing(server, str(error))
-        server.reason = found.reason
+        server.said("the model", found.reason)
+        server.shown.remember(uri, Shown(text[:cursor], text[cursor:], found.candidates, by_hand))
         items = [types.InlineCompletionItem(typed + candidate.text, range=at) for candidate in found.candidates]
         return types.InlineCompletionList(items)
 
     register_commands(server)
 
     @server.command(STATUS_COMMAND)
-    def status(server: Quickfill, *_: object) -> dict[str, str | bool | None]:
+    def status(server: Quickfill, *_: object) -> dict[str, object]:
         return server.status()
 
     return server
 
 
 def _nothing(server: Quickfill, reason: str) -> types.InlineCompletionList:
-    server.reason = reason
+    server.said("", reason)
     return types.InlineCompletionList([])
 
 

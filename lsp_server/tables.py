@@ -1,4 +1,4 @@
-"""How the reports of `quickfill eval` look on a terminal.
+"""How the reports of `quickfill eval` and `quickfill bench engine` look on a terminal.
 
 Knows the reports' figures. Knows nothing of how they were measured.
 """
@@ -15,6 +15,7 @@ from lsp_server.load import LIMIT_MS, Level, most_served
 from model.evaluation import deadlines, humaneval_infilling, lines
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
+from model.evaluation.engine_speed import Report, Speed
 from model.evaluation.intervals import Estimate
 
 _SHARES = {"exact_match": "exact match, %", "first_token": "first token right, %"}
@@ -120,6 +121,43 @@ def print_load(levels: Sequence[Level]) -> None:
     console.print(table)
     if len(levels) > 1:
         console.print(f"95 % of the waits are at most {LIMIT_MS:.0f} ms up to {most_served(levels)} typists")
+
+
+def print_engine_speed(report: Report) -> None:
+    """One table for each context: a row for each rival and length of fill."""
+    console = _console()
+    console.print(f"{report.machine}, threads: {report.threads}, weights: {report.weights}")
+    for context, visible in report.visible.items():
+        table = _table(
+            f"up to {context:,} visible tokens ({visible:,.0f} on average)",
+            "", "tokens", "n", "ms, median", "times ours", "same as greedy, %", "first line right, %", "passes",
+        )  # fmt: skip
+        own = [speed for speed in report.speeds if speed.context == context]
+        for rival in dict.fromkeys(speed.rival for speed in own):
+            for speed in (speed for speed in own if speed.rival == rival):
+                table.add_row(*_speed_cells(speed))
+        console.print(table)
+    for fill, times in report.growth.items():
+        console.print(f"{fill} tokens: ours, warm, takes {times:.2f} times as long at the longest context as at the shortest")
+    console.print(
+        "Ours is given text and shows whole lines, the others are given tokens. The unchecked engine picks its length itself.",
+        style="dim",
+    )
+    for line in report.left_out:
+        console.print(line)
+
+
+def _speed_cells(speed: Speed) -> tuple[str, ...]:
+    return (
+        speed.rival,
+        str(speed.fill),
+        str(speed.n),
+        f"{speed.milliseconds:.1f}",
+        f"{speed.times_ours:.2f}",
+        f"{100 * speed.identical:.0f}",
+        f"{100 * speed.first_line:.0f}",
+        f"{speed.passes:.1f}",
+    )
 
 
 def _console() -> Console:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE, confident, suggestions
+from lsp_server.completion.filters import confident, suggestions
 from lsp_server.context.window import as_document_text, cut_window
 from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
@@ -67,7 +67,7 @@ def complete(
         max_tokens=settings.max_tokens,
         single_line=single_line,
         min_confidence=min_confidence,
-        allow_empty=allow_empty and not (place.python and len(window.parts) == 2 and _is_unfinished(*window.parts)),
+        allow_empty=allow_empty and not (place.python and len(window.parts) == 2 and is_unfinished(*window.parts)),
     )
     asked = time.perf_counter()
     infilling = engine.infill(request, place.session, cancelled)
@@ -82,10 +82,6 @@ def complete(
     timings["total"] = round((end - began) * 1000, 3)
     reason = infilling.reason or unsure or reason
     return Completion(shown, reason, infilling.steps, infilling.forward_passes, timings, infilling.model)
-
-
-def _is_unfinished(before: str, after: str) -> bool:
-    return is_unfinished(before[-SYNTAX_BEFORE:], after[:SYNTAX_AFTER])
 
 
 def _invites_lines(parts: Sequence[str]) -> bool:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lsp_server.completion.complete import Completion, Place, complete
-from lsp_server.completion.filters import SYNTAX_AFTER, SYNTAX_BEFORE
 from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
 from lsp_server.syntax.python import parse_errors
 from model.infilling.request import Candidate
 
 MARK = re.compile(r"(?<!\w)___(?!\w)")
+AROUND = 12_000  # characters on either side that are parsed
 JOINTLY = 8  # holes of one request to the model; more are filled in groups, each seeing what the ones before it got
 _WORD = re.compile(r"\w+")
 
@@ -133,7 +133,7 @@ def _better(request: Request, text: str, start: int, end: int, may_equal_errors:
 def _around(text: str, start: int, end: int, candidate: Candidate | None = None) -> str:
     """The statement's surroundings, with a candidate in its place."""
     middle = text[start:end] if candidate is None else candidate.text
-    return text[max(0, start - SYNTAX_BEFORE) : start] + middle + text[end : end + SYNTAX_AFTER]
+    return text[max(0, start - AROUND) : start] + middle + text[end : end + AROUND]
 
 
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:

@@ -11,8 +11,6 @@ from dataclasses import replace
 from lsp_server.syntax.python import parse_error_delta
 from model.infilling.request import Candidate
 
-SYNTAX_BEFORE, SYNTAX_AFTER = 4_000, 2_000  # characters around the cursor that are parsed: enough for the statement it is in
-
 
 def confident(candidates: Sequence[Candidate], minimum: float) -> tuple[list[Candidate], str | None]:
     """What is likely enough to be right to be shown unasked, cut where that holds; and the reason if there is nothing."""
@@ -48,7 +46,7 @@ def suggestions(candidates: Sequence[Candidate], parts: Sequence[str], python: b
 
 
 def _errors_added(candidate: Candidate, parts: Sequence[str]) -> int:
-    return parse_error_delta(parts[0][-SYNTAX_BEFORE:], candidate.text, parts[1][:SYNTAX_AFTER])
+    return parse_error_delta(parts[0], candidate.text, parts[1])
 
 
 def tidied(text: str, before: str, after: str, python: bool = True) -> str:
@@ -81,8 +79,8 @@ def _without_rest(text: str, before: str, rest: str) -> str:
     shorter = text.rstrip().removesuffix(rest.strip())
     if not rest.strip() or not shorter or "\n" in text or shorter == text.rstrip():
         return text
-    repeated = parse_error_delta(before[-SYNTAX_BEFORE:], text, rest)
-    return shorter if parse_error_delta(before[-SYNTAX_BEFORE:], shorter, rest) < repeated else text
+    repeated = parse_error_delta(before, text, rest)
+    return shorter if parse_error_delta(before, shorter, rest) < repeated else text
 
 
 def _says_much(lines: Sequence[str]) -> bool:

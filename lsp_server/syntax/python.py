@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import tree_sitter_python
-from tree_sitter import Language, Node, Parser, Tree
+from tree_sitter import Language, Node, Tree
 
-_LANGUAGE = Language(tree_sitter_python.language())
+from lsp_server.syntax.incremental import Trees
+
+_TREES = Trees(Language(tree_sitter_python.language()))
 
 # An identifier put at the cursor. Where the parser finds a place for it is what the cursor's place is: a cursor alone
 # has no width, and the node "at" it is as often the one behind as the one in front.
 _PROBE = "quickfill_cursor"
-
-
-def _parse(text: str) -> Tree:
-    # A parser holds state while it parses, so each call has its own: this runs on more than one thread.
-    return Parser(_LANGUAGE).parse(text.encode("utf-8", "replace"))
 
 
 def _nodes(tree: Tree) -> Iterator[Node]:
@@ -44,10 +41,12 @@ def invites_block(before: str, after: str) -> bool:
 
 def parse_errors(text: str) -> int:
     """The number of places where the text is not Python: unexpected and missing nodes."""
-    tree = _parse(text)
-    if not tree.root_node.has_error:
-        return 0
-    return sum(node.is_error or node.is_missing for node in _nodes(tree))
+    errors, stack = 0, [_TREES.of(text).root_node]
+    while stack:
+        node = stack.pop()
+        errors += node.is_error or node.is_missing
+        stack.extend(child for child in node.children if child.has_error)
+    return errors
 
 
 def parse_error_delta(before: str, insertion: str, after: str) -> int:
@@ -61,7 +60,7 @@ def is_unfinished(before: str, after: str) -> bool:
 
 
 def _probed(before: str, after: str) -> tuple[Tree, int, Node | None]:
-    tree = _parse(before + _PROBE + after)
+    tree = _TREES.of(before + _PROBE + after)
     at = len(before.encode("utf-8", "replace"))
     # The last byte of the probe: letters before the cursor belong to the same name, letters after it do too.
     return tree, at, tree.root_node.descendant_for_byte_range(at + 1, at + 2)

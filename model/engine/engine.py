@@ -19,7 +19,7 @@ import torch
 
 from model.checkpoints.calibration import Calibration
 from model.checkpoints.store import Model, load_model
-from model.engine.job import Filling, Job, Resources, Watch, Work
+from model.engine.job import LEFT_TO_FIRST_PASS, Filling, Job, Resources, Watch, Work
 from model.engine.scheduler import Scheduler, Task
 from model.engine.session import Session, Sessions
 from model.infilling.deadline import Deadline
@@ -27,6 +27,7 @@ from model.infilling.layout import encode_visible
 from model.infilling.passes import Passes, text_segment
 from model.infilling.request import Candidate, Infilling, InfillRequest
 from model.tokenization.healing import split_partial_word
+from model.tokenization.tokenizer import common_length
 
 CACHE_BYTES = 512 << 20  # of all sessions; one that fills a context of 1,024 tokens takes 10 MB with the bundled model
 HOLDS = 0.5  # calibrated confidence that the part of a line must have which leaves when the deadline strikes
@@ -178,8 +179,11 @@ class Engine:
     def _read_ahead(self, name: str, parts: tuple[str, ...], other_files: tuple[str, ...], context_tokens: int) -> Passes[None]:
         prefix, _ = split_partial_word(parts[0])
         visible = encode_visible(self.model.tokenizer, (prefix, *parts[1:]), other_files, context_tokens)
-        yield from self._sessions.get(name).encode(visible)
-        self._sessions.shrink()
+        session = self._sessions.get(name)
+        # What the first pass of a request reads beside its drafts is left to it: a key more must not make anyone wait.
+        if len(visible) - common_length(session.tokens, visible) > LEFT_TO_FIRST_PASS:
+            yield from session.encode(visible)
+            self._sessions.shrink()
 
     def _calibrated(self) -> Passes[None]:
         """Times passes over rows that mean nothing."""

@@ -8,6 +8,7 @@ in, not on the cursor, so that a keystroke changes the end of the sequence only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -17,6 +18,7 @@ BLOCK = 16  # lines; sections are cut at multiples of it
 NEAR_BEFORE = 12  # the near prefix has at least this many lines (if there are as many), at most BLOCK more
 NEAR_AFTER = 6  # the same for the near suffix
 FILE_SHARE = 4  # other files get at most 1/4 of the tokens
+_BREAK = re.compile("\n")
 TRIM = 64  # tokens; a near prefix too long for its budget is shortened in steps of this many, so that it holds still
 
 
@@ -86,11 +88,7 @@ class _Lines:
     def __init__(self, parts: Sequence[str]) -> None:
         self.text = "".join(parts)
         self.holes = list(accumulate(len(part) for part in parts))[:-1]
-        self.starts = [0]
-        at = self.text.find("\n", 1)
-        while at >= 0:
-            self.starts.append(at)
-            at = self.text.find("\n", at + 1)
+        self.starts = [0, *(found.start() for found in _BREAK.finditer(self.text, 1))]
         self.count = len(self.starts)
 
     def encode(self, tokenizer: Tokenizer, first: int, last: int) -> list[int]:

@@ -148,3 +148,20 @@ async def test_bad_settings_are_ignored_one_by_one(client: LanguageClient) -> No
     )
     open_document(client, "import os\n\n\ndef f(path):\n    return os.path.\n")
     assert len(await ask(client, 4, 19)) <= 2
+
+
+async def test_who_types_along_is_answered_with_the_rest_and_no_model_is_asked(client: LanguageClient) -> None:
+    open_document(client, "import os\n\n\ndef home(user):\n    return os.path.")
+    line, column = 4, len("    return os.path.")
+    first = (await ask(client, line, column))[0].insert_text
+    assert isinstance(first, str)
+    for typed in range(1, min(4, len(first))):
+        where = types.Position(line, column + typed - 1)
+        change = types.TextDocumentContentChangePartial(types.Range(where, where), first[typed - 1])
+        identifier = types.VersionedTextDocumentIdentifier(uri=URI, version=1 + typed)
+        client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
+        items = await ask(client, line, column + typed, types.InlineCompletionTriggerKind.Automatic)
+        assert first[typed:] in [item.insert_text for item in items]
+    status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
+    assert status["answers"]["the model"] == 1
+    assert status["answers"]["what was shown before"] == min(4, len(first)) - 1

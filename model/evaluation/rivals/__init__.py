@@ -1,0 +1,1 @@
+"""Other ways to write the same tokens, to measure the engine against."""
