@@ -143,12 +143,14 @@ def test_what_the_server_explains_is_shown_in_a_window(start: Start, script: Scr
 
 
 def test_health_says_that_all_is_well_and_why_the_last_answer_was_empty(editor: Editor, answers: Script) -> None:
-    answers.says(status={"ready": True, "model": "scripted", "reason": "below confidence: 0.31 < 0.50"})
+    reason = "below confidence: 0.31 < 0.50"
+    answers.says(status={"ready": True, "model": "scripted", "reason": reason, "answers": {"the model": 7}})
     report = health(editor)
     assert "ERROR" not in report
     assert "OK running: scripted 1" in report
     assert "OK the model is loaded: scripted" in report
-    assert "the last answer was empty: below confidence: 0.31 < 0.50" in report
+    assert f"the last answer was empty: {reason}" in report
+    assert "answers since the start, the model: 7" in report
     assert "OK accept: <Tab>" in report
 
 

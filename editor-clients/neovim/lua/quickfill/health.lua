@@ -94,6 +94,9 @@ local function running(health, client)
   else
     health.ok("the last answer was not empty, or nothing was asked yet")
   end
+  for source, count in vim.spairs(type(told.answers) == "table" and told.answers or {}) do
+    health.info(("answers since the start, %s: %d"):format(source, count))
+  end
 end
 
 ---@param health table

@@ -198,6 +198,8 @@ function M.config()
         end
       end,
     },
+    -- The server hears of each key at once and reads the text while the plugin still waits for the next one.
+    flags = { debounce_text_changes = 0 },
     exit_timeout = 100, -- milliseconds; Neovim shows a message for longer ones
   }
 end
