@@ -1,0 +1,2 @@
+--- What `vim.lsp.enable("quickfill")` starts.
+return require("quickfill.server").config()

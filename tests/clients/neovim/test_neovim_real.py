@@ -1,0 +1,105 @@
+"""The real server with the model that ships, in the real Neovim: the answer may be anything, what becomes of it may not."""
+
+from __future__ import annotations
+
+import pytest
+from real_neovim import Editor, eventually
+
+TEXT = """class Account:
+    def __init__(self, owner, balance):
+        self.owner = owner
+        self.balance = balance
+
+    def deposit(self, amount):
+        self.balance +=
+"""
+
+
+@pytest.fixture
+def account(real: Editor) -> Editor:
+    """The cursor behind `self.balance += `, a suggestion shown."""
+    real.type("<Esc>")
+    real.nvim.command("%bwipeout!")
+    real.lua("messages = {}")
+    real.open("account.py", TEXT)
+    real.until_attached()
+    real.type("GA ")
+    eventually("a suggestion", lambda: real.ghost)
+    return real
+
+
+def test_tab_inserts_exactly_what_was_shown(account: Editor) -> None:
+    ghost = account.ghost
+    assert ghost
+    line = account.line
+    assert (line + ghost).split("\n")[0] in account.screen
+    account.type("<Tab>")
+    assert account.text == TEXT.rstrip("\n") + " " + ghost + "\n"
+
+
+def test_words_one_by_one_insert_what_tab_would(account: Editor) -> None:
+    ghost = account.ghost
+    assert ghost
+    line = account.line
+    account.type("<M-Right>")
+    taken = account.line.removeprefix(line)
+    assert taken
+    assert ghost.startswith(taken)
+    assert account.text == TEXT.rstrip("\n") + " " + taken + "\n"
+
+
+def test_the_suggestion_typed_by_hand_stays_to_its_last_letter(account: Editor) -> None:
+    ghost = account.ghost
+    assert ghost
+    first = ghost.split("\n")[0]
+    for count in range(1, len(first)):
+        account.type("<lt>" if first[count - 1] == "<" else first[count - 1])
+        assert account.ghost == ghost[count:]
+    account.type("<Tab>")
+    assert account.text == TEXT.rstrip("\n") + " " + ghost + "\n"
+
+
+def test_candidates_by_hand_are_cycled_and_the_shown_one_is_taken(account: Editor) -> None:
+    account.type("<M-\\>")
+    eventually("several candidates", lambda: any("(1/" in row for row in account.screen))
+    first = account.ghost
+    account.type("<M-]>")
+    second = account.ghost
+    assert second
+    assert second != first
+    account.type("<Tab>")
+    assert account.text == TEXT.rstrip("\n") + " " + second + "\n"
+
+
+def test_holes_are_filled_all_at_once_and_one_undo_takes_it_back(account: Editor) -> None:
+    account.type("<Esc>")
+    holes = "def area(width, height):\n    ___ = width * height\n    return ___\n"
+    account.open("holes.py", holes)
+    account.until_attached()
+    account.nvim.command("Quickfill fill")
+    text = eventually("filled holes", lambda: "___" not in account.text and account.text)
+    assert text.startswith("def area(width, height):\n    ")
+    account.type("u")
+    assert account.text == holes
+
+
+def test_holes_in_a_selection_are_filled_and_the_others_left(account: Editor) -> None:
+    account.type("<Esc>")
+    account.open("holes.py", "first = ___\nsecond = ___\n")
+    account.until_attached()
+    account.type("jV:Quickfill fill<CR>")
+    text = eventually("a filled hole", lambda: account.text.count("___") == 1 and account.text)
+    assert text.startswith("first = ___\nsecond = ")
+
+
+def test_what_the_model_sees_is_explained_in_a_window(account: Editor) -> None:
+    account.type("<Esc>:Quickfill explain<CR>")
+    eventually("a window", lambda: account.lua("return #vim.api.nvim_list_wins()") == 2)
+    assert account.messages == []
+
+
+def test_the_status_names_the_model(account: Editor) -> None:
+    eventually("the status", lambda: account.statusline == "Quickfill: ready")
+    account.nvim.command("Quickfill status")
+    [message] = eventually("the status", lambda: account.messages)
+    assert message == "Quickfill: ready; model quickfill-8m"
