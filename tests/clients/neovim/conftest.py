@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from real_neovim import REAL_SERVER, Editor, Script, Start, find_neovim, set_up
+
+from clients.neovim.real_neovim import REAL_SERVER, Editor, Script, Start, find_neovim, set_up
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from real_neovim import PLUGIN, REAL_SERVER, Editor, Script, Start, eventually, set_up
+
+from clients.neovim.real_neovim import PLUGIN, REAL_SERVER, Editor, Script, Start, eventually, set_up
 
 
 def health(editor: Editor) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from real_neovim import Editor, Script, Start, eventually, set_up
+
+from clients.neovim.real_neovim import Editor, Script, Start, eventually, set_up
 
 PAIRS = """
 for open, close in pairs({ ["("] = ")", ["["] = "]", ["{"] = "}", ['"'] = '"' }) do

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from real_neovim import Editor, eventually
+
+from clients.neovim.real_neovim import Editor, eventually
 
 TEXT = """class Account:
     def __init__(self, owner, balance):

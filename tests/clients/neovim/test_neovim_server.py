@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from real_neovim import Editor, Script, Start, eventually, set_up
+from clients.neovim.real_neovim import Editor, Script, Start, eventually, set_up
 
 OLDER = "local has = vim.fn.has\nvim.fn.has = function(what) return what == 'nvim-0.12' and 0 or has(what) end\n"
 QUICK = "require('quickfill.server').first_pause_seconds = 0.02\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from real_neovim import Editor, Script, eventually
+
+from clients.neovim.real_neovim import Editor, Script, eventually
 
 
 def test_a_suggestion_is_seen_behind_the_cursor_and_tab_takes_it(editor: Editor, answers: Script) -> None:

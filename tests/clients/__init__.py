@@ -1,0 +1,1 @@
+"""Tests of the editors' clients, in the editors themselves."""
