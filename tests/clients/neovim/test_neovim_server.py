@@ -165,6 +165,23 @@ def test_a_server_that_stops_answering_is_replaced(start: Start, script: Script)
     assert editor.text == "x = \n"
 
 
+def test_a_server_that_answers_or_whose_question_was_taken_back_is_not_replaced(editor: Editor, answers: Script) -> None:
+    answers.are(("x = ", ["y"]))
+    editor.lua("require('quickfill.options').now.hang_seconds = 0.2")
+    old = server_pid(editor)
+    editor.type("ix = ")
+    editor.until_ghost("y")
+    editor.lua("vim.wait(300)")  # longer than a hanging server would live
+    answers.says(silent=True)
+    editor.type("<C-u>z")
+    eventually("the question", lambda: answers.asked[-1]["before"] == "z")
+    editor.type("<Esc>")
+    editor.lua("vim.wait(300)")
+    assert server_pid(editor) == old
+    assert editor.statusline == "Quickfill: ready"
+    assert editor.text == "z\n"
+
+
 def test_a_server_that_writes_rubbish_blocks_nothing(start: Start, script: Script) -> None:
     script.says(start="garbage")
     editor = start(QUICK + set_up(script.command, hang_seconds="0.5"))
