@@ -11,7 +11,7 @@ The script is JSON, read anew for each question:
     status     what `quickfill.status` returns
     explain    what `quickfill.explain` returns; without it the command is not offered
 
-Each question is written as one line of JSON to SCRIPT.log.
+Each question, with the file that it is about, is written as one line of JSON to SCRIPT.log.
 """
 
 from __future__ import annotations
@@ -61,7 +61,12 @@ def serve(path: Path, explanation: str | None) -> None:
         position = document.position_codec.position_from_client_units(document.lines, params.position)
         before = document.source.split("\n")[position.line][: position.character]
         chosen = context.selected_completion_info
-        asked = {"before": before, "kind": context.trigger_kind.name, "chosen": chosen.text if chosen else None}
+        asked = {
+            "file": params.text_document.uri.rsplit("/", 1)[-1],
+            "before": before,
+            "kind": context.trigger_kind.name,
+            "chosen": chosen.text if chosen else None,
+        }
         with path.with_suffix(".log").open("a") as log:
             log.write(json.dumps(asked) + "\n")
         await asyncio.sleep(script.get("pause", 0))

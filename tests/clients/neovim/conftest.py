@@ -68,9 +68,9 @@ def desk(neovim: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk
 def editor(desk: Desk) -> Editor:
     """A new Python file of one empty line in a Neovim of this file of tests, its scripted server attached and silent."""
     editor = desk.editor
-    desk.script.forget()
     editor.type("<Esc>")
     editor.nvim.command("%bwipeout!")
+    desk.script.forget()
     editor.lua("""
         messages = {}
         require("quickfill.options").take({ cmd = require("quickfill.options").now.cmd })

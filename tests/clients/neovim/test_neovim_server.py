@@ -221,7 +221,7 @@ def test_a_binary_file_is_never_shown_to_the_server(editor: Editor, answers: Scr
     editor.type("ix")
     assert editor.lua("return #vim.lsp.get_clients({ bufnr = 0 })") == 0
     assert editor.statusline == ""
-    assert answers.asked == []
+    assert "binary.py" not in [question["file"] for question in answers.asked]
     assert editor.messages == []
 
 
