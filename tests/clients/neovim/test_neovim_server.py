@@ -20,7 +20,7 @@ def server_pid(editor: Editor) -> int | None:
             words = (process / "stat").read_text().rsplit(")", 1)[1].split()
             if words[1] == str(neovim) and words[0] != "Z":
                 return int(process.name)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # it ended while it was looked at
             continue
     return None
 
