@@ -17,7 +17,7 @@ from torch import Tensor
 from model.architecture.network import Network
 from model.architecture.rows import RowCache
 
-_LEAST_ROWS = 4  # float32 products of fewer rows on a CPU take another way, and round differently
+_ROWS = 4  # float32 products on a CPU round the rows that are left over from groups of so many differently
 _EXPECTED_ROWS = 16  # of a pass: what weights are laid out for
 
 Product = Callable[[Tensor], Tensor]
@@ -53,6 +53,7 @@ class InferenceNetwork:
             for block in network.layers
         ]
         self._head = _product(network.embedding.weight)
+        self._group = 1 if network.embedding.weight.dtype == torch.bfloat16 else _ROWS
 
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
         """One pass over the rows of all segments, each of another cache."""
@@ -90,11 +91,11 @@ class InferenceNetwork:
         rows = len(hidden)
         if rows == 0:
             return hidden.new_empty(0, self.network.config.vocabulary)
-        logits = self._head(_padded(hidden))[:rows]
+        logits = self._head(self._padded(hidden))[:rows]
         return logits.float() if logits.dtype == torch.bfloat16 else logits
 
     def _embed(self, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
-        """Rows (rows, width), padded to `_LEAST_ROWS`, and their positions."""
+        """Rows (rows, width), padded to whole groups, and their positions."""
         network = self.network
         device = network.embedding.weight.device
         tokens = torch.tensor([token for segment in segments for token in segment.tokens], device=device)
@@ -103,8 +104,11 @@ class InferenceNetwork:
         if any(segment.marks is not None for segment in segments):
             marks = torch.tensor([mark for s in segments for mark in (s.marks or [-1] * len(s.tokens))], device=device)
             x = torch.where((marks >= 0)[:, None], network.embed_slots(tokens, marks.clamp(min=0)), x)
-        missing = _LEAST_ROWS - len(x)
-        return _padded(x), F.pad(positions, (0, missing)) if missing > 0 else positions
+        return self._padded(x), F.pad(positions, (0, -len(x) % self._group))
+
+    def _padded(self, x: Tensor) -> Tensor:
+        missing = -len(x) % self._group
+        return F.pad(x, (0, 0, 0, missing)) if missing else x
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines, (rows, 2, 1, head width) each: of queries, with attention's scale, and of keys."""
@@ -132,10 +136,6 @@ def _attend(segment: Segment, layer: int, qk: Tensor, v: Tensor) -> Tensor:
 
 def _norm(x: Tensor) -> Tensor:
     return F.rms_norm(x, (x.shape[-1],), eps=1e-6)
-
-
-def _padded(x: Tensor) -> Tensor:
-    return F.pad(x, (0, 0, 0, _LEAST_ROWS - len(x))) if len(x) < _LEAST_ROWS else x
 
 
 def _product(weight: Tensor) -> Product:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -43,6 +44,15 @@ def test_the_inference_network_computes_what_the_network_computes(dtype: torch.d
     assert float((torch.cat(found).double() - expected).abs().max()) < worst
 
 
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    usual = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(usual)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("bundled", [False, True], ids=["float32", "the bundled model as it runs here"])
 def test_neighbours_change_no_bit(bundled: bool) -> None:
     network = Engine.load().model.network if bundled else random_network(torch.float32)
