@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from lsp_server.completion.filters import Filtered, Suggestion, confident, suggestions
+from lsp_server.completion.filters import Filtered, Suggestion, suggestions
 from lsp_server.completion.reasons import Kind, Silence, silence_of_engine
 from lsp_server.context.window import as_document_text, cut_window
 from lsp_server.engine import Infiller
@@ -97,16 +97,15 @@ def complete(
     asked = time.perf_counter()
     infilling = engine.infill(request, place.session, cancelled)
     answered = time.perf_counter()
-    sure, unsure = confident(infilling.candidates, min_confidence)
     only = cursors[0] if len(cursors) == 1 else None
-    found = suggestions(sure, window.parts, only, may_replace, unasked=min_confidence > 0)
+    found = suggestions(infilling.candidates, window.parts, only, may_replace, unasked=min_confidence > 0)
     shown = tuple(replace(c, texts=tuple(as_document_text(text, window.newline) for text in c.texts)) for c in found.suggestions)
     end = time.perf_counter()
     timings = dict(infilling.timings_ms)
     timings["context"] = round(timings["context"] + (asked - began) * 1000, 3)
     timings["filter"] = round(timings["filter"] + (end - answered) * 1000, 3)
     timings["total"] = round((end - began) * 1000, 3)
-    silence = None if shown else _silence(infilling, unsure, found)
+    silence = None if shown else _silence(infilling, found)
     return Completion(
         shown,
         silence,
@@ -120,9 +119,7 @@ def complete(
     )
 
 
-def _silence(infilling: Infilling, unsure: str | None, found: Filtered) -> Silence:
+def _silence(infilling: Infilling, found: Filtered) -> Silence:
     if infilling.reason is not None:
         return silence_of_engine(infilling.reason)
-    if unsure is not None:
-        return Silence(Kind.UNSURE, unsure)
     return Silence(Kind.FILTERED, found.complaint or "the filters left nothing", found.dropped[0] if found.dropped else "")

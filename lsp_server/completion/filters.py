@@ -200,17 +200,6 @@ _COMPLAINTS = {
 }
 
 
-def confident(candidates: Sequence[Candidate], minimum: float) -> tuple[list[Candidate], str | None]:
-    """What is likely enough to be right to be shown unasked, cut where that holds; and the reason if there is nothing."""
-    held = [candidate.held(minimum) for candidate in candidates]
-    kept = [candidate for candidate in held if candidate is not None]
-    if kept or not candidates:
-        return kept, None
-    known = [candidate.confidence for candidate in candidates] + [part.confidence for c in candidates for part in c.parts]
-    best = max(confidence for confidence in known if confidence is not None)
-    return [], f"below confidence: {best:.2f} < {minimum:.2f}"
-
-
 def suggestions(
     candidates: Sequence[Candidate],
     parts: Sequence[str],

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
+from model.tokenization.agreement import common_length
+
 Sections = tuple[str, ...]
 Origins = tuple[int | None, ...]  # for each section, the one of the older text that it began as; None: it began empty
 
@@ -86,8 +88,8 @@ def _edits(old: str, new: str) -> list[tuple[int, int, str]]:
     """One edit between what is equal at both ends; several where that would send much again, as when the window moves on."""
     if old == new:
         return []
-    start = _common(old, new)
-    end = _common(old[start:][::-1], new[start:][::-1])
+    start = common_length(old, new)
+    end = common_length(old[start:][::-1], new[start:][::-1])
     before, after = old[start : len(old) - end], new[start : len(new) - end]
     if len(after) <= SHORT or not before:
         return [(start, len(before), after)]
@@ -100,22 +102,10 @@ def _edits(old: str, new: str) -> list[tuple[int, int, str]]:
         lines_before = i
         if kind != "equal":
             gone, come = "".join(old_lines[i:i_end]), "".join(new_lines[j:j_end])
-            same = _common(gone, come)
-            tail = _common(gone[same:][::-1], come[same:][::-1])
+            same = common_length(gone, come)
+            tail = common_length(gone[same:][::-1], come[same:][::-1])
             edits.append((at + same, len(gone) - same - tail, come[same : len(come) - tail]))
     return edits
-
-
-def _common(one: str, other: str) -> int:
-    """How many leading characters are equal, by bisection: comparing slices is a thousand times faster than a loop."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 @dataclass

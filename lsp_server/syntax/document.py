@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tree_sitter import Node, Parser, Point, Tree
 
 from lsp_server.syntax.grammars import Grammar, grammar_of
+from model.tokenization.agreement import common_length
 
 CHUNK = 1_024  # bytes handed to the parser at a time
 
@@ -85,24 +86,12 @@ def _parsed(grammar: Grammar | None, source: bytes, old: Tree | None) -> tuple[T
 
 def _edited(tree: Tree, old: bytes, new: bytes) -> Tree:
     """A copy of the tree that knows which bytes changed."""
-    start = _shared(old, new)
-    behind = _shared(old[: start - len(old) - 1 : -1], new[: start - len(new) - 1 : -1])
+    start = common_length(old, new)
+    behind = common_length(old[: start - len(old) - 1 : -1], new[: start - len(new) - 1 : -1])
     old_end, new_end = len(old) - behind, len(new) - behind
     edited = tree.copy()
     edited.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(new, new_end))
     return edited
-
-
-def _shared(first: bytes, second: bytes) -> int:
-    """How many leading bytes are equal."""
-    low, high = 0, min(len(first), len(second))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if first[low:middle] == second[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _point(source: bytes, at: int) -> Point:

@@ -26,8 +26,8 @@ from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Passes, text_segment
 from model.infilling.request import Candidate, Infilling, InfillRequest
+from model.tokenization.agreement import common_length
 from model.tokenization.healing import split_partial_word
-from model.tokenization.tokenizer import common_length
 
 CACHE_BYTES = 512 << 20  # of all sessions; one that fills a context of 1,024 tokens takes 10 MB with the bundled model
 HOLDS = 0.5  # calibrated confidence that the part of a line must have which leaves when the deadline strikes
@@ -91,7 +91,10 @@ class Engine:
     def warm(
         self, session: str, parts: tuple[str, ...], other_files: tuple[str, ...] = (), context_tokens: int = 1024
     ) -> Future[None]:
-        """Fills the cache of a file that was opened, in chunks that give way to every request; one for this file ends it."""
+        """Fills the cache of a file that was opened or edited, in chunks that give way to requests; one for this file ends it.
+
+        A few new tokens are left to the next request, whose first pass reads them anyway.
+        """
         return self._scheduler.submit(
             Task(self._read_ahead(session, parts, other_files, context_tokens), session, background=True)
         )
@@ -162,8 +165,8 @@ class Engine:
             self._count(job.work, done, at)
         before = time.perf_counter()
         calibration = self.model.calibration if request.checked else None
-        candidates = _ranked(fillings, calibration, request.min_confidence)
-        reason = None if candidates else _why_nothing(request, fillings, calibration, deadline.is_over)
+        candidates, doubted = _ranked(fillings, calibration, request.min_confidence)
+        reason = None if candidates else _why_nothing(request, fillings, doubted, deadline.is_over)
         end = time.perf_counter()
         timings = {**job.work.seconds, "filter": end - before, "total": end - began}
         return Infilling(
@@ -226,35 +229,42 @@ class Engine:
             totals.denoise_seconds += work.seconds["denoise"]
 
 
-def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimum: float) -> list[Candidate]:
-    """One candidate for each set of texts that is not all empty, the likeliest first.
+def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimum: float) -> tuple[list[Candidate], float | None]:
+    """One candidate for each set of texts that is not all empty, the likeliest first; and the best confidence held back.
 
-    The greedy one is the likeliest at each token, and often not as a whole. Of a line that was not
-    written to its end, or not checked for want of time, what is left is the longest part that holds.
+    The greedy one is the likeliest at each token, and often not as a whole. What is not as likely to be right as `minimum`, or
+    was not written to its end, or not checked for want of time, is cut to the longest part that holds.
     """
     found: dict[tuple[str, ...], Candidate] = {}
+    doubted: list[float] = []
     for filling in sorted(fillings, key=lambda filling: -sum(filling.scores)):
-        score = sum(filling.scores)
-        candidate: Candidate | None = Candidate(tuple(filling.texts), score, parts=filling.parts)
-        if calibration is not None and candidate is not None:
-            parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
-            candidate = replace(candidate, confidence=0.0 if filling.cut else calibration.confidence(score), parts=parts)
-        if filling.cut or filling.hurried:
-            candidate = candidate.held(minimum or HOLDS) if candidate is not None and candidate.confidence is not None else None
-        if candidate is not None and any(candidate.texts):
-            found.setdefault(candidate.texts, candidate)
-    return list(found.values())
+        candidate = _candidate(filling, calibration)
+        unfinished = filling.cut or filling.hurried
+        known = candidate.confidence is not None or not unfinished
+        held = candidate.held(minimum or HOLDS * unfinished) if known else None
+        if held is not None and any(held.texts):
+            found.setdefault(held.texts, held)
+        elif candidate.confidence is not None and any(candidate.texts):
+            doubted += [candidate.confidence, *(part.confidence or 0.0 for part in candidate.parts)]
+    return list(found.values()), max(doubted, default=None)
 
 
-def _why_nothing(request: InfillRequest, fillings: Sequence[Filling], calibration: Calibration | None, late: bool) -> str:
+def _candidate(filling: Filling, calibration: Calibration | None) -> Candidate:
+    score = sum(filling.scores)
+    if calibration is None:
+        return Candidate(tuple(filling.texts), score, parts=filling.parts)
+    parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
+    return Candidate(tuple(filling.texts), score, 0.0 if filling.cut else calibration.confidence(score), parts)
+
+
+def _why_nothing(request: InfillRequest, fillings: Sequence[Filling], doubted: float | None, late: bool) -> str:
+    if late and not any(filling.complete and not filling.hurried for filling in fillings):
+        return "the deadline struck before a line was complete"
+    if doubted is not None:
+        return f"below confidence: {doubted:.2f} < {request.min_confidence or HOLDS:.2f}"
     if all(filling.complete for filling in fillings):
         return "the model suggests nothing here"
-    if any(filling.cut or filling.hurried for filling in fillings) and not late and calibration is not None:
-        scores = [part.score for filling in fillings for part in filling.parts]
-        best = max(map(calibration.confidence, scores), default=0.0)
-        return f"below confidence: {best:.2f} < {request.min_confidence or HOLDS:.2f}"
-    limit = "the deadline struck" if late else f"{request.max_tokens} tokens were written"
-    return f"{limit} before a line was complete"
+    return f"{request.max_tokens} tokens were written before a line was complete"
 
 
 def fastest_dtype() -> torch.dtype:

@@ -13,7 +13,7 @@ from model.architecture.network import Network
 from model.architecture.rows import RowCache
 from model.infilling.drafts import Trust
 from model.infilling.passes import Passes, text_segment
-from model.tokenization.tokenizer import common_length
+from model.tokenization.agreement import common_length
 
 CHUNK = 128  # rows of visible text read in one pass: longer ones would keep other requests waiting, and are hardly faster
 
@@ -34,7 +34,7 @@ class Session:
         the caller, and with it all others that are new if they are at most `leave`: the pass that continues the text can read
         them (`adopt` them then).
         """
-        kept = min(common_length(self.tokens, tokens), len(tokens) - 1)
+        kept = min(common_length(self.tokens, list(tokens)), len(tokens) - 1)
         del self.tokens[kept:]
         end = len(tokens) if not leave else kept if len(tokens) - kept <= leave else len(tokens) - 1
         self.cache.reserve(len(tokens))

@@ -29,8 +29,8 @@ from model.infilling.copies import CopyGate
 from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation, run_alone
+from model.tokenization.agreement import common_length
 from model.tokenization.healing import Healing, split_partial_word
-from model.tokenization.tokenizer import common_length
 
 LINES, BLOCKS = "ends of lines", "several lines"
 

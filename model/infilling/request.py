@@ -26,7 +26,7 @@ class InfillRequest:
     max_tokens: int = 64  # of one hole
     single_line: bool = False  # the first line break ends a hole, and is not part of the answer
     stop_after_line: bool = False  # the line break behind the first line with text ends a hole, and belongs to it
-    min_confidence: float = 0.0  # of a single hole and candidate: what cannot come to be as likely right is not written on
+    min_confidence: float = 0.0  # 0..1; what is less likely to be right is cut to a part that holds, or is no candidate
     allow_empty: bool = True  # False: a hole gets at least one token, as one who asks by hand expects
     checked: bool = True  # False: pure diffusion, faster and less careful
     passes: int | None = None  # of a hole: the last of so many writes what is left of it unchecked

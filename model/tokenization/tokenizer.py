@@ -6,7 +6,7 @@ Knows bytes and ids. Knows no layout and no network. Special tokens have ids but
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -93,11 +93,3 @@ def learn_vocabulary(texts: Iterable[str]) -> Tokenizer:
     )
     bpe.train_from_iterator(texts, trainer)
     return Tokenizer(bpe)
-
-
-def common_length(left: Sequence[int], right: Sequence[int]) -> int:
-    """How many leading tokens two sequences share."""
-    for index, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a != b:
-            return index
-    return min(len(left), len(right))

@@ -7,11 +7,10 @@ import pytest
 from lsp_server.completion.filters import (
     FILTERS,
     Filtered,
-    confident,
     suggestions,
 )
 from lsp_server.syntax.places import cursor_in
-from model.infilling.request import Candidate, Part
+from model.infilling.request import Candidate
 
 EXAMPLES = [
     ("the rest of the line", "python", "history.append(|)\n", "amount)", "amount"),
@@ -127,15 +126,3 @@ def test_nothing_to_show_has_a_reason(candidate: str, after: str, reason: str) -
 def test_holes_that_are_filled_jointly_are_tidied_one_by_one() -> None:
     [suggestion] = suggestions([Candidate(("1  ", "b)"), -0.1)], ("x = ", "\nf(", ")\n")).suggestions
     assert suggestion.texts == ("1", "b")
-
-
-def test_what_is_shown_unasked_ends_where_the_model_is_no_longer_sure() -> None:
-    part = Part("path", -0.2, 0.8)
-    unsure = Candidate(("path.join(a, b)",), -3.0, 0.2, (part,))
-    assert [candidate.text for candidate in confident([unsure], 0.1)[0]] == ["path.join(a, b)"]
-    assert [candidate.text for candidate in confident([unsure], 0.5)[0]] == ["path"]
-    assert confident([unsure], 0.9) == ([], "below confidence: 0.80 < 0.90")
-
-
-def test_where_nothing_was_suggested_confidence_is_not_the_reason() -> None:
-    assert confident([], 0.9) == ([], None)

@@ -24,7 +24,7 @@ from torch import Tensor
 from model.checkpoints.store import Model
 from model.engine.engine import fastest_dtype
 from model.evaluation.rivals.rival import Prompt, Written
-from model.tokenization.tokenizer import common_length
+from model.tokenization.agreement import common_length
 
 BATCH = 512  # rows of one call
 LONGEST = 16_384  # tokens; told to llama.cpp, which allocates what a context is asked to hold

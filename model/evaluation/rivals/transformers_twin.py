@@ -13,7 +13,7 @@ from transformers import DynamicCache, NanoChatConfig, NanoChatForCausalLM
 from model.architecture.network import NetworkConfig
 from model.checkpoints.store import Model
 from model.evaluation.rivals.rival import Prompt, Written
-from model.tokenization.tokenizer import common_length
+from model.tokenization.agreement import common_length
 
 LONGEST = 16_384  # tokens; rotations are computed as they are needed, so it costs nothing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -82,18 +83,30 @@ def test_letters_that_are_typed_already_count_for_nothing(random_engine: Engine)
     assert model.tokenizer.decode_bytes(chain.tokens).startswith(b" qzfoo")
 
 
-def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_shown(bundled: Engine) -> None:
+def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_made(bundled: Engine) -> None:
     engine = Engine(replace(bundled.model, calibration=TABLE))
     request = InfillRequest(("import os\n\n\ndef home(user):\n    return os.", "\n"), single_line=True, allow_empty=False)
-    candidate = engine.infill(request).candidates[0]
-    assert candidate.confidence is not None
-    assert candidate.held(0.0) == candidate.held(candidate.confidence) == candidate
-    assert candidate.held(1.0) is None
-    for part in candidate.parts:
+    whole = engine.infill(request).candidates[0]
+    assert whole.confidence is not None
+    assert whole.parts
+    assert engine.infill(replace(request, min_confidence=whole.confidence)).candidates[0].text == whole.text
+    for part in whole.parts:
         assert part.confidence is not None
-        held = candidate.held(part.confidence)
-        assert held is not None
-        assert held.text.startswith(part.text)
+        assert part.confidence >= whole.confidence
+        cut = engine.infill(replace(request, min_confidence=part.confidence)).candidates[0]
+        assert cut.confidence is not None
+        assert cut.confidence >= part.confidence
+        assert whole.text.startswith(cut.text)
+    nothing = engine.infill(replace(request, min_confidence=1.0))
+    assert nothing.candidates == ()
+    assert re.fullmatch(r"below confidence: 0\.\d\d < 1\.00", nothing.reason or "")
+
+
+def test_what_is_no_likelier_with_several_holes_is_held_back_as_well(bundled: Engine) -> None:
+    engine = Engine(replace(bundled.model, calibration=TABLE))
+    request = InfillRequest(("a = ", "\nb = ", "\n"), single_line=True, allow_empty=False)
+    assert engine.infill(request).candidates
+    assert "below confidence" in (engine.infill(replace(request, min_confidence=1.0)).reason or "")
 
 
 def test_no_confidence_without_a_check_or_a_calibration(bundled: Engine) -> None:

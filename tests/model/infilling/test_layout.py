@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from model.checkpoints.store import BUNDLED
 from model.infilling.layout import continuation, encode_visible
-from model.tokenization.tokenizer import Tokenizer, common_length
+from model.tokenization.agreement import common_length
+from model.tokenization.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.load(BUNDLED / "tokenizer.json")
 LINES = st.lists(st.text(alphabet="ab =().\t", max_size=30), max_size=120).map("\n".join)
