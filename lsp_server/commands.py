@@ -5,23 +5,21 @@ Knows positions, ranges and workspace edits. Knows no model: the edits are made 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.workspace import TextDocument
 
+from lsp_server.completion.complete import unknown_language
 from lsp_server.completion.edits import Edit, Request, fill_holes, marked_holes, repair, rewrite
-from lsp_server.engine import Infiller, ServerAway
+from lsp_server.engine import EngineFailed, Infiller, ServerAway
 from lsp_server.positions import offset_at, position_of
 from model.infilling.request import Cancelled
 
 if TYPE_CHECKING:
     from lsp_server.server import Quickfill
-
-log = logging.getLogger(__name__)
 
 FILL_HOLES, REWRITE, REPAIR, EXPLAIN = (
     "quickfill.fillHoles",
@@ -34,10 +32,7 @@ MOST_REPAIRS = 5  # offered for one place
 
 Answer = dict[str, int | str | None]  # "changes": how many places changed; "reason": why none did
 Result = TypeVar("Result")
-
-
-class Making(Protocol):
-    def __call__(self, request: Request, text: str, /) -> Edit: ...
+Span = tuple[int, int]  # offsets in a text
 
 
 def register_commands(server: Quickfill) -> None:
@@ -56,21 +51,29 @@ def register_commands(server: Quickfill) -> None:
             raise JsonRpcInvalidParams(f"two arguments are needed, a document's URI and a place; got {len(arguments)}")
         return structured(arguments[0], str), structured(arguments[1], kind)
 
-    async def change(uri: str, make: Making, label: str) -> Answer:
-        """Makes an edit on the engine's thread and has the client apply it, if the document is still the same."""
+    async def change(
+        uri: str, ranges: Sequence[types.Range] | None, make: Callable[[Request, str, Sequence[Span]], Edit], label: str
+    ) -> Answer:
+        """Makes an edit on the engine's thread and has the client apply it, if the document is still the same.
+
+        `make` gets the text and the places in it that the ranges name; without ranges, those of every `___`.
+        """
         document = server.workspace.text_documents.get(uri)
         if document is None:
             return _nothing("the document is not open")
+        if (silence := unknown_language(document.language_id)) is not None:
+            return _nothing(silence.sentence)
         text, version = document.source, document.version
 
         def work(engine: Infiller, cancelled: Callable[[], bool]) -> Edit:
-            return make(Request(engine, server.settings, uri, cancelled), text)
+            return make(Request(engine, server.settings, uri, cancelled), text, spans)
 
         try:
+            spans = marked_holes(text) if ranges is None else _spans(document, ranges)
             edit = await server.run(uri, work)
         except Cancelled:
             return _nothing("a newer request took this one's place")
-        except (ServerAway, ValueError) as error:
+        except (EngineFailed, ServerAway, ValueError) as error:
             return _nothing(str(error))
         if not edit.changes:
             return _nothing(edit.reason or "the model suggests nothing here")
@@ -88,33 +91,25 @@ def register_commands(server: Quickfill) -> None:
         """Arguments: a document's URI, and the ranges to fill; without them, or with null, every `___` is filled."""
         uri, *given = arguments or (None,)
         ranges = [structured(one, types.Range) for one in _listed(given[0])] if given and given[0] is not None else None
-
-        def make(request: Request, text: str) -> Edit:
-            if ranges is None:
-                return fill_holes(request, text, marked_holes(text))
-            return fill_holes(request, text, _spans(server.workspace.text_documents[request.session], ranges))
-
-        return await change(structured(uri, str), make, "Fill the holes")
+        return await change(structured(uri, str), ranges, fill_holes, "Fill the holes")
 
     @server.command(REWRITE)
     async def rewrite_selection(ls: object, *arguments: object) -> Answer:
         uri, selection = two(arguments, types.Range)
 
-        def make(request: Request, text: str) -> Edit:
-            [(start, end)] = _spans(server.workspace.text_documents[uri], [selection])
-            return rewrite(request, text, start, end)
+        def make(request: Request, text: str, spans: Sequence[Span]) -> Edit:
+            return rewrite(request, text, *spans[0])
 
-        return await change(uri, make, "Rewrite the selection")
+        return await change(uri, [selection], make, "Rewrite the selection")
 
     @server.command(REPAIR)
     async def repair_place(ls: object, *arguments: object) -> Answer:
         uri, place = two(arguments, types.Range)
 
-        def make(request: Request, text: str) -> Edit:
-            [(start, end)] = _spans(server.workspace.text_documents[uri], [place])
-            return repair(request, text, start, end)
+        def make(request: Request, text: str, spans: Sequence[Span]) -> Edit:
+            return repair(request, text, *spans[0])
 
-        return await change(uri, make, "Repair the problem")
+        return await change(uri, [place], make, "Repair the problem")
 
     @server.command(EXPLAIN)
     async def explain_place(ls: object, *arguments: object) -> str:
@@ -130,7 +125,9 @@ def register_commands(server: Quickfill) -> None:
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
         document = server.workspace.text_documents.get(params.text_document.uri)
-        return [] if document is None else actions_at(document, params.range, params.context.diagnostics)
+        if document is None or unknown_language(document.language_id) is not None:
+            return []
+        return actions_at(document, params.range, params.context.diagnostics)
 
 
 def actions_at(document: TextDocument, place: types.Range, diagnostics: Sequence[types.Diagnostic]) -> list[types.CodeAction]:
@@ -168,7 +165,7 @@ def _listed(value: object) -> list[object]:
     return value
 
 
-def _spans(document: TextDocument, ranges: Sequence[types.Range]) -> list[tuple[int, int]]:
+def _spans(document: TextDocument, ranges: Sequence[types.Range]) -> list[Span]:
     """Raises ValueError for a range that ends before it begins."""
     spans = [(offset_at(document, one.start), offset_at(document, one.end)) for one in ranges]
     if any(start > end for start, end in spans):

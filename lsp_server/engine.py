@@ -16,6 +16,10 @@ class ServerAway(Exception):
     """The engine's server gave no answer; the message says why, in words for a person who waits for a suggestion."""
 
 
+class EngineFailed(Exception):
+    """There is no engine: the message says why its model could not be loaded."""
+
+
 class Infiller(Protocol):
     """`model.engine.engine.Engine`, or `lsp_server.remote.RemoteEngine`, which raises ServerAway, too."""
 

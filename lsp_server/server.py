@@ -20,11 +20,11 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
 from lsp_server.commands import register_commands
-from lsp_server.completion.complete import Completion, Place, complete
+from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete, unknown_language
 from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions
 from lsp_server.context.window import cut_window
-from lsp_server.engine import Infiller, ServerAway
+from lsp_server.engine import EngineFailed, Infiller, ServerAway
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
@@ -34,7 +34,6 @@ from model.infilling.request import Cancelled
 log = logging.getLogger(__name__)
 
 STATUS_COMMAND = "quickfill.status"
-LANGUAGES = ("python",)
 QUIET: dict[Quiet, Kind] = {
     "middle of a word": Kind.MIDDLE_OF_WORD,
     "behind a finished name": Kind.FINISHED_NAME,
@@ -107,7 +106,10 @@ class Quickfill(LanguageServer):
         return await self.run(place.session, work)
 
     async def run(self, session: str, work: Callable[[Infiller, Callable[[], bool]], Result]) -> Result:
-        """Work for a document on the engine's thread; newer work for the same document stops it (Cancelled)."""
+        """Work for a document on the engine's thread; newer work for the same document stops it.
+
+        Raises Cancelled, EngineFailed and what the work raises.
+        """
         stop = threading.Event()
         self.stop(session)
         self._running[session] = stop
@@ -116,7 +118,11 @@ class Quickfill(LanguageServer):
         def run() -> Result:
             if stop.is_set():
                 raise Cancelled
-            return work(loading.result(), stop.is_set)
+            try:
+                engine = loading.result()
+            except Exception as error:  # whatever stands in a model's folder
+                raise EngineFailed(str(error)) from error
+            return work(engine, stop.is_set)
 
         try:
             return await asyncio.wrap_future(self._worker.submit(run))
@@ -164,6 +170,9 @@ class Quickfill(LanguageServer):
             "reason": str(error) if error else self.record.last and str(self.record.last),
             "answers": dict(self.record.answers),
             "silences": dict(self.record.silences),
+            "candidates": self.record.candidates,
+            "changed": dict(self.record.changed),
+            "dropped": dict(self.record.dropped),
         }
 
     def report_server_error(self, error: Exception, source: object) -> None:
@@ -193,7 +202,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         change = params.content_changes[-1] if params.content_changes else None
         if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
             return
-        if document.language_id in (None, "", *LANGUAGES):
+        if unknown_language(document.language_id) is None:
             edge = offset_at(document, change.range.start) + len(change.text)
             server.read_ahead(document.uri, document.source, min(edge, len(document.source)))
 
@@ -207,9 +216,9 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         document = server.workspace.text_documents.get(uri)
         if document is None:
             return _nothing(server, Silence(Kind.NOT_OPEN, "the document is not open"))
+        if (silence := unknown_language(document.language_id)) is not None:
+            return _nothing(server, silence)
         language = document.language_id or LANGUAGES[0]
-        if language not in LANGUAGES:
-            return _nothing(server, Silence(Kind.LANGUAGE, f"the model knows {' and '.join(LANGUAGES)}, not {language}"))
         selected = params.context.selected_completion_info
         here = clamped(document, params.position)
         at = selected.range if selected else types.Range(here, here)
@@ -235,8 +244,13 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
             found = await server.suggest(place, by_hand)
         except Cancelled:
             return _nothing(server, Silence(Kind.SUPERSEDED, "a newer request took this one's place"))
+        except asyncio.CancelledError:
+            server.record.is_silent(Silence(Kind.WITHDRAWN, "the client took the request back"))
+            raise
         except ServerAway as error:
             return _nothing(server, Silence(Kind.AWAY, str(error)))
+        except EngineFailed as error:
+            return _nothing(server, Silence(Kind.FAILED, str(error)))
         except ValueError as error:
             log.error("%s", error)
             return _nothing(server, Silence(Kind.BAD_REQUEST, str(error)))

@@ -18,6 +18,15 @@ from lsp_server.settings import Settings
 from lsp_server.syntax.places import Cursor, cursor_in, extent, is_unfinished
 from model.infilling.request import Infilling, InfillRequest
 
+LANGUAGES = ("python",)  # that the model learned
+
+
+def unknown_language(language: str | None) -> Silence | None:
+    """Why nothing is suggested in a language; None for one that the model knows, or that the client does not name."""
+    if not language or language in LANGUAGES:
+        return None
+    return Silence(Kind.LANGUAGE, f"the model knows {' and '.join(LANGUAGES)}, not {language}")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -25,7 +34,7 @@ class Place:
 
     text: str
     holes: tuple[tuple[int, int], ...]
-    language: str = "python"
+    language: str = LANGUAGES[0]
     session: str = ""
     cursor: Cursor | None = None
 

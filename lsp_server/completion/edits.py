@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lsp_server.completion.complete import Completion, Place, complete
+from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete
 from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
 from lsp_server.syntax.places import cursor_in, parse_errors
@@ -17,7 +17,6 @@ from model.infilling.request import Candidate
 
 MARK = re.compile(r"(?<!\w)___(?!\w)")
 JOINTLY = 8  # holes of one request to the model; more are filled in groups, each seeing what the ones before it got
-LANGUAGE = "python"  # whose syntax tells a better text from a worse one
 _WORD = re.compile(r"\w+")
 
 
@@ -134,7 +133,7 @@ def _errors(text: str, start: int, end: int, candidate: Candidate | None = None)
     """Syntax errors around a span, with a candidate in its place."""
     if candidate is not None:
         text = text[:start] + candidate.text + text[end:]
-    return parse_errors(cursor_in(text, start, LANGUAGE).document)
+    return parse_errors(cursor_in(text, start, LANGUAGES[0]).document)
 
 
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:

@@ -23,7 +23,6 @@ class Kind(StrEnum):
     FINISHED_NAME = "behind a finished name"
     COMMENT = "comment"
     STRING = "string"
-    STARTING = "engine starting"
     FAILED = "engine failed"
     AWAY = "server away"
     NOT_OPEN = "not open"
@@ -65,9 +64,7 @@ class Record:
 
     last: Silence | None = None  # why the last answer was empty; None: it was not
     silences: Counter[str] = field(default_factory=Counter)
-    answers: Counter[str] = field(
-        default_factory=Counter
-    )  # with suggestions: "from the cache", "computed ahead" or "from the model"
+    answers: Counter[str] = field(default_factory=Counter)  # with suggestions, by where these came from
     candidates: int = 0  # of the model, before the filters
     changed: Counter[str] = field(default_factory=Counter)  # candidates, by filter
     dropped: Counter[str] = field(default_factory=Counter)

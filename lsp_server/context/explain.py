@@ -5,12 +5,16 @@ Knows windows, sections and tokens. Knows no editor and no decoding: the text is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
 
 from lsp_server.context.window import AFTER, BEFORE, as_model_text, cut_window
 from model.infilling.layout import encode_visible
 from model.tokenization.healing import split_partial_word
 from model.tokenization.tokenizer import Tokenizer
+
+Side = Literal["above", "below"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Section:
     why: str
     tokens: int
     text: str
+    side: Side | None = None  # of the cursor, on which the text stands in the document
 
 
 @dataclass(frozen=True)
@@ -71,42 +76,38 @@ def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, ot
     prefix, partial = split_partial_word(window.parts[0])
     visible = encode_visible(tokenizer, (prefix, window.parts[1]), other_files, budget)
     sources = {
-        tokenizer.file: ("another file", "it was given as context"),
-        tokenizer.far_suffix: ("text further below", "what fits of the window behind the block around the cursor"),
-        tokenizer.far_prefix: ("text further above", "what fits of the window before the block around the cursor"),
-        tokenizer.near_suffix: ("text below the cursor", "the block around the cursor; always sent"),
-        tokenizer.near_prefix: ("text above the cursor", "the block around the cursor; always sent, and read last"),
+        tokenizer.file: Section("another file", "it was given as context", 0, ""),
+        tokenizer.far_suffix: Section(
+            "text further below", "what fits of the window behind the block around the cursor", 0, "", "below"
+        ),
+        tokenizer.far_prefix: Section(
+            "text further above", "what fits of the window before the block around the cursor", 0, "", "above"
+        ),
+        tokenizer.near_suffix: Section("text below the cursor", "the block around the cursor; always sent", 0, "", "below"),
+        tokenizer.near_prefix: Section(
+            "text above the cursor", "the block around the cursor; always sent, and read last", 0, "", "above"
+        ),
     }
-    sections: list[Section] = []
-    open_source, tokens = "", 0
-    spelled: list[int] = []
-    why = ""
-    for token in [*visible, tokenizer.eos]:
-        if token in sources or token == tokenizer.eos:
-            if open_source:
-                sections.append(Section(open_source, why, tokens, tokenizer.decode(spelled)))
-            if token in sources:
-                open_source, why = sources[token]
-            tokens, spelled = 0, []
-        tokens += 1
-        spelled.append(token)
+    starts = [at for at, token in enumerate(visible) if token in sources]
+    sections = [
+        replace(sources[visible[start]], tokens=end - start, text=tokenizer.decode(visible[start:end]))
+        for start, end in pairwise([*starts, len(visible)])
+    ]
     if partial:
-        sections.append(Section("the word being typed", "taken back: the answer must spell it again", 0, partial))
+        sections.append(Section("the word being typed", "taken back: the answer must spell it again", 0, partial, "above"))
     return Explanation(tuple(sections), _left_out(text, cursor, window.parts, sections), budget)
 
 
 def _left_out(text: str, cursor: int, parts: tuple[str, ...], sections: list[Section]) -> tuple[LeftOut, ...]:
     above, below = as_model_text(text[:cursor]), as_model_text(text[cursor:])
-    seen = {"above": 0, "below": 0}
-    for section in sections:
-        for side in seen:
-            seen[side] += len(section.text) * (side in section.source or (side == "above" and "word" in section.source))
     found = []
-    for side, whole, part, limit in (("above", above, parts[0], BEFORE), ("below", below, parts[1], AFTER)):
+    sides: tuple[tuple[Side, str, str, int], ...] = (("above", above, parts[0], BEFORE), ("below", below, parts[1], AFTER))
+    for side, whole, part, limit in sides:
+        seen = sum(len(section.text) for section in sections if section.side == side)
         if len(whole) > len(part):
             why = f"further than {limit:,} characters from the cursor"
             found.append(LeftOut(f"text {side}, out of the window", why, len(whole) - len(part)))
-        if len(part) > seen[side]:
+        if len(part) > seen:
             why = "the token budget is used up; text nearer to the cursor comes first"
-            found.append(LeftOut(f"text {side}, in the window", why, len(part) - seen[side]))
+            found.append(LeftOut(f"text {side}, in the window", why, len(part) - seen))
     return tuple(found)

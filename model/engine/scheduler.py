@@ -66,6 +66,8 @@ class Scheduler:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine is closed")
+            # From now on the future cannot be cancelled, which would forbid to set its result: `cancelled` is the way.
+            task.future.set_running_or_notify_cancel()
             self._arrived.append(task)  # type: ignore[arg-type]
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -125,7 +127,12 @@ class Scheduler:
 
     def _drop_unwanted(self) -> None:
         for task in self._tasks:
-            if task.cancelled():
+            try:
+                unwanted = task.cancelled()
+            except Exception as error:  # the asker's, and no reason to stop for others
+                self._fail(task, error)
+                continue
+            if unwanted:
                 self._fail(task, Cancelled())
         self._tasks = [task for task in self._tasks if not task.future.done()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from typing import Any
 
 import pytest
 import pytest_lsp
@@ -57,6 +58,12 @@ async def ask(
     return list(found.items)
 
 
+async def status_of(client: LanguageClient) -> dict[str, Any]:
+    """What `quickfill.status` says. A client gets objects of its own kind for what it does not know."""
+    status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
+    return status if isinstance(status, dict) else status._asdict()
+
+
 async def test_completion_is_announced_and_stands_at_the_cursor(client: LanguageClient) -> None:
     assert client.result.capabilities.inline_completion_provider
     assert client.result.capabilities.text_document_sync.change == types.TextDocumentSyncKind.Incremental
@@ -77,8 +84,7 @@ async def test_unsure_it_stays_silent_unless_asked_by_hand_and_says_how_unsure(c
     client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
     open_document(client, "import os\n\n\ndef f(path):\n    return os.path.\n")
     assert await ask(client, 4, 19, types.InlineCompletionTriggerKind.Automatic) == []
-    status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
-    reason = status["reason"] if isinstance(status, dict) else status.reason
+    reason = (await status_of(client))["reason"]
     assert re.fullmatch(r"below confidence: 0\.\d\d < 1\.00", reason)
     assert await ask(client, 4, 19)
     settings["quickfill"]["min_confidence"] = 0.0
@@ -110,8 +116,7 @@ async def test_other_languages_and_unknown_documents_get_an_empty_list_and_a_rea
     assert await ask(client, 0, 0) == []
     open_document(client, "fn main() {", "rust")
     assert await ask(client, 0, 11) == []
-    status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
-    assert "rust" in (status["reason"] if isinstance(status, dict) else status.reason)
+    assert "rust" in (await status_of(client))["reason"]
 
 
 async def test_positions_behind_the_end_are_clamped(client: LanguageClient) -> None:
@@ -140,6 +145,7 @@ async def test_a_cancelled_request_ends_and_the_server_goes_on(client: LanguageC
     with pytest.raises((JsonRpcException, asyncio.CancelledError)):
         await task
     assert isinstance(await ask(client, 1, 4), list)
+    assert (await status_of(client))["silences"]["withdrawn"] == 1
 
 
 async def test_bad_settings_are_ignored_one_by_one(client: LanguageClient) -> None:
@@ -165,3 +171,22 @@ async def test_who_types_along_is_answered_with_the_rest_and_no_model_is_asked(c
     status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
     assert status["answers"]["the model"] == 1
     assert status["answers"]["what was shown before"] == min(4, len(first)) - 1
+
+
+@pytest_lsp.fixture(config=ClientServerConfig(server_command=[sys.executable, "-m", "lsp_server", "lsp", "--stdio"]))
+async def client_without_a_model(lsp_client: LanguageClient):  # noqa: ANN201
+    options = {"model": "/no/such/model"}
+    await lsp_client.initialize_session(
+        types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options=options)
+    )
+    yield
+    await lsp_client.shutdown_session()
+
+
+async def test_a_model_that_cannot_be_loaded_is_the_reason_for_silence(client_without_a_model: LanguageClient) -> None:
+    open_document(client_without_a_model, "x = ")
+    assert await ask(client_without_a_model, 0, 4) == []
+    status = await status_of(client_without_a_model)
+    assert status["ready"] is False
+    assert "/no/such/model" in status["reason"]
+    assert status["silences"] == {"engine failed": 1}

@@ -112,6 +112,25 @@ def scheduler() -> Scheduler:
 NETWORK = random_network(torch.float32)
 
 
+def test_what_one_asker_breaks_is_only_his(scheduler: Scheduler) -> None:
+    seen: list[str] = []
+
+    def broken() -> bool:
+        raise OSError("the pipe is gone")
+
+    bad = scheduler.submit(Task(endless(RowCache(NETWORK), seen, "bad"), cancelled=broken))
+    with pytest.raises(OSError, match="the pipe is gone"):
+        bad.result(20)
+    assert scheduler.submit(Task(endless(RowCache(NETWORK), seen, "good", passes=2))).result(20) == "good"
+
+
+def test_a_future_that_its_asker_cancels_does_not_stop_the_engine(scheduler: Scheduler) -> None:
+    seen: list[str] = []
+    left = scheduler.submit(Task(endless(RowCache(NETWORK), seen, "left", passes=3)))
+    left.cancel()
+    assert scheduler.submit(Task(endless(RowCache(NETWORK), seen, "good", passes=2))).result(20) == "good"
+
+
 def test_the_earliest_deadline_comes_first_where_not_all_fit(scheduler: Scheduler) -> None:
     seen: list[str] = []
     gate = threading.Event()
