@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lsp_server.completion.edits import Change, Edit, Request, _whole_words, fill_holes, marked_holes, repair, rewrite
+from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
 from model.engine.engine import Engine
+from model.infilling.request import Candidate, Infilling, InfillRequest
 
 ACCOUNT = """class Account:
     def __init__(self, owner, balance):
@@ -48,9 +53,8 @@ def test_all_holes_of_a_document_are_filled_and_nothing_else_changes(request_: R
     assert all(change.text.strip() and "\n" not in change.text for change in edit.changes)
     filled = applied(ACCOUNT, edit)
     ast.parse(filled)
-    assert [line.split("=")[0] for line in filled.split("\n")] == [line.split("=")[0] for line in ACCOUNT.split("\n")][
-        : len(filled.split("\n"))
-    ] or "return" in filled
+    around = [re.escape(text) for text in ACCOUNT.split("___")]
+    assert re.fullmatch("(.+)".join(around), filled)
 
 
 def test_more_holes_than_fit_in_one_request_are_filled_in_groups(request_: Request) -> None:
@@ -65,29 +69,69 @@ def test_a_document_without_holes_says_so(request_: Request) -> None:
     assert fill_holes(request_, "x = 1\n", []) == Edit((), "there is no ___ and nothing is selected")
 
 
-def test_a_rewritten_selection_is_another_text_that_parses(request_: Request) -> None:
-    text = "def area(width, height):\n    return width + height\n\n\nprint(area(2, 3))\n"
-    start = text.index("width + height")
-    edit = rewrite(request_, text, start - 1, start + len("width + height"))
-    for change in edit.changes:
-        assert change.start == start  # blanks at the selection's ends stay
-        assert change.text.strip() != "width + height"
-        ast.parse(applied(text, edit))
-    assert edit.changes or edit.reason
+class Scripted:
+    """An engine that knows what to write."""
+
+    name = "scripted"
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+
+    def infill(self, request: InfillRequest, session: str = "", cancelled: Callable[[], bool] | None = None) -> Infilling:
+        candidates = tuple(Candidate((text,), -float(number)) for number, text in enumerate(self.texts))
+        return Infilling(candidates, None, 1, 1, {"context": 0.0, "filter": 0.0})
+
+
+def scripted(*texts: str) -> Request:
+    return Request(cast(Infiller, Scripted(*texts)), Settings(), "file:///edits.py")
+
+
+AREA = "def area(width, height):\n    return width + height\n\n\nprint(area(2, 3))\n"
+
+
+def test_a_selection_becomes_the_first_other_text_that_parses_and_the_blanks_around_it_stay() -> None:
+    start = AREA.index(" width + height")
+    request = scripted("width + height", "width * (", "width * height", "height * width")
+    edit = rewrite(request, AREA, start, start + len(" width + height"))
+    assert applied(AREA, edit) == AREA.replace("width + height", "width * height")
+
+
+def test_a_selection_stays_where_nothing_else_that_parses_is_found() -> None:
+    start = AREA.index("width + height")
+    edit = rewrite(scripted("width + height", "width * ("), AREA, start, start + len("width + height"))
+    assert edit == Edit((), "the model found nothing better than what stands here")
+
+
+def test_the_model_rewrites_a_selection_too(request_: Request) -> None:
+    start = AREA.index("width + height")
+    edit = rewrite(request_, AREA, start, start + len("width + height"))
+    assert [(change.start, change.end) for change in edit.changes] == [(start, start + len("width + height"))]
+    ast.parse(applied(AREA, edit))
 
 
 def test_nothing_but_blanks_is_not_rewritten(request_: Request) -> None:
     assert rewrite(request_, "a = 1\n\n  \nb = 2\n", 6, 9).reason == "nothing but blanks is selected"
 
 
-def test_a_repair_leaves_no_more_errors_than_there_were(request_: Request) -> None:
-    text = "def area(width, height):\n    return width * * height\n"
-    start = text.index("* *")
-    edit = repair(request_, text, start, start + 3)
-    if edit.changes:
-        ast.parse(applied(text, edit))
-    else:
-        assert edit.reason
+BROKEN = AREA.replace("width + height", "width * = height")
+
+
+def test_a_repair_replaces_whole_words_and_leaves_fewer_errors() -> None:
+    start = BROKEN.index("dth * = he")
+    request = scripted("width = * height", "width * height")
+    assert applied(BROKEN, repair(request, BROKEN, start, start + 10)) == AREA.replace("+", "*")
+
+
+def test_what_leaves_as_many_errors_is_no_repair_of_one() -> None:
+    start = BROKEN.index("* =")
+    edit = repair(scripted("/ =", "= *"), BROKEN, start, start + 3)
+    assert edit == Edit((), "the model found nothing better than what stands here")
+
+
+def test_a_name_that_is_wrong_though_it_parses_is_repaired_with_one_that_parses() -> None:
+    text = AREA.replace("width + height", "widht + height")
+    start = text.index("widht")
+    assert applied(text, repair(scripted("widht", "width)", "width"), text, start, start)) == AREA
 
 
 @given(st.text(alphabet="ab_ (\n", max_size=30), st.data())
