@@ -456,8 +456,7 @@ def curve(
     from lsp_server.tables import print_curve
     from model.evaluation.curve import measure
 
-    if plot.suffix not in FORMATS or not plot.absolute().parent.is_dir():
-        raise UserError(f"--plot needs a file ending in {' or '.join(FORMATS)} in a folder that exists, got {plot}")
+    _check_plot(plot, FORMATS)
     with _one_line_errors():
         points = measure(_engine(model), data, limit, _twin(twin))
         draw(points, plot)
@@ -553,7 +552,7 @@ def latency(
     as_json: JsonOption = False,
 ) -> None:
     """Milliseconds from a key to the answer of the language server, and seconds from its start to the first answer."""
-    from lsp_server.bench import measure_latency
+    from lsp_server.benchmarks.latency import measure_latency
 
     _report(lambda: measure_latency(model, keys), as_json)
 
@@ -573,11 +572,10 @@ def load(
     """How many people a server serves: simulated typists, five keys a second, each key ends the request before it."""
     import os
 
-    from lsp_server import load as benchmark
+    from lsp_server.benchmarks import load as benchmark
     from lsp_server.engine import ServerAway
 
-    if plot is not None and (plot.suffix not in benchmark.FORMATS or not plot.absolute().parent.is_dir()):
-        raise UserError(f"--plot needs a file ending in {' or '.join(benchmark.FORMATS)} in a folder that exists, got {plot}")
+    _check_plot(plot, benchmark.FORMATS)
     _remote(server, model)
     try:
         with _one_line_errors(), benchmark.server_at(server, model, threads) as address:
@@ -594,6 +592,34 @@ def load(
         from lsp_server.tables import print_load
 
         print_load(levels)
+
+
+@benchmarks.command("typing")
+def bench_typing(
+    repositories: Annotated[list[Path], typer.Argument(metavar="REPOSITORY...", help="Git repositories with Python code.")],
+    keys: Annotated[int, typer.Option("--keys", min=1, help="How many keys are pressed in each.")] = 2000,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw what came of it here (.png or .svg).")] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a person gets who types the newest commits of a repository again, key by key, through the language server."""
+    from lsp_server.benchmarks import typing as benchmark
+    from lsp_server.benchmarks.history import HistoryError
+    from lsp_server.tables import print_typing
+
+    _check_plot(plot, benchmark.FORMATS)
+    try:
+        sessions = [benchmark.replay(repository.absolute(), keys, model) for repository in repositories]
+        if plot is not None:
+            benchmark.draw(sessions, plot)
+    except HistoryError as error:
+        raise UserError(str(error)) from None
+    except ImportError as error:
+        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+    if as_json:
+        print(json.dumps({"benchmark": "typing", "repositories": [session.as_json() for session in sessions]}))
+    else:
+        print_typing(sessions)
 
 
 @benchmarks.command("engine")
@@ -652,9 +678,14 @@ def _speed_drawing(plot: Path | None) -> Callable[[Sequence[Speed]], None]:
         from model.evaluation.speed_plot import draw_speeds
     except ImportError as error:
         raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
-    if plot.suffix not in FORMATS or not plot.absolute().parent.is_dir():
-        raise UserError(f"--plot needs a file ending in {' or '.join(FORMATS)} in a folder that exists, got {plot}")
+    _check_plot(plot, FORMATS)
     return lambda speeds: draw_speeds(speeds, plot)
+
+
+def _check_plot(plot: Path | None, formats: Sequence[str]) -> None:
+    """Before a long measurement, not after it."""
+    if plot is not None and (plot.suffix not in formats or not plot.absolute().parent.is_dir()):
+        raise UserError(f"--plot needs a file ending in {' or '.join(formats)} in a folder that exists, got {plot}")
 
 
 @contextmanager

@@ -5,13 +5,15 @@ Knows the reports' figures. Knows nothing of how they were measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from lsp_server.load import LIMIT_MS, Level, most_served
+from lsp_server.benchmarks.load import LIMIT_MS, Level, most_served
+from lsp_server.benchmarks.typing import Session
 from model.evaluation import deadlines, humaneval_infilling, lines
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
@@ -121,6 +123,52 @@ def print_load(levels: Sequence[Level]) -> None:
     console.print(table)
     if len(levels) > 1:
         console.print(f"95 % of the waits are at most {LIMIT_MS:.0f} ms up to {most_served(levels)} typists")
+
+
+def print_typing(sessions: Sequence[Session]) -> None:
+    """One table of what came of the suggestions: a column for each repository; and one of the reasons for silence."""
+    console = _console()
+    names = [session.repository for session in sessions]
+    table = _table("typing what real commits wrote", "", *names)
+
+    def row(title: str, value: Callable[[Session], str]) -> None:
+        table.add_row(title, *map(value, sessions))
+
+    row("edits", lambda session: f"{session.edits:,}")
+    row("keys pressed, one of them takes a suggestion", lambda session: f"{session.tally.keys:,}")
+    row("keys behind which something was shown, %", lambda session: _percent(session.tally.with_suggestion, session.tally.keys))
+    row("suggestions", lambda session: f"{session.tally.suggestions:,}")
+    row("of these right, %", lambda session: _percent(session.tally.right, session.tally.suggestions))
+    row("their first line right, %", lambda session: _percent(session.tally.lines_right, session.tally.suggestions))
+    row("taken, and kept", lambda session: f"{session.tally.taken:,}")
+    row("characters written by them, %", lambda session: _percent(session.tally.characters_taken, session.tally.written))
+    row("characters typed along with one, %", lambda session: _percent(session.tally.typed_along, session.tally.written))
+    row("keys saved, %", lambda session: f"{100 * session.tally.keys_saved:.1f}")
+    row("flickers", lambda session: f"{session.tally.flickers:,}")
+    row("duplicates", lambda session: f"{session.tally.duplicates:,}")
+    row("suggestions that add syntax errors", lambda session: f"{session.tally.adds_errors:,}")
+    row("ms from a key to its answer, median", lambda session: f"{session.percentile(50):.1f}")
+    row("ms from a key to its answer, 95 %", lambda session: f"{session.percentile(95):.1f}")
+    console.print(table)
+    silences = _table("keys without a suggestion, by reason", "", *names)
+    for reason in _by_frequency(session.silences for session in sessions):
+        silences.add_row(reason, *(f"{session.silences.get(reason, 0):,}" for session in sessions))
+    console.print(silences)
+    filters = _table("what the filters changed or dropped, % of the model's candidates", "", *names)
+    for name in _by_frequency(session.filtered for session in sessions):
+        filters.add_row(name, *(_percent(session.filtered.get(name, 0), session.candidates) for session in sessions))
+    console.print(filters)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / max(1, whole):.1f}"
+
+
+def _by_frequency(counts: Iterable[Mapping[str, int]]) -> list[str]:
+    total: Counter[str] = Counter()
+    for own in counts:
+        total.update(own)
+    return [name for name, _ in total.most_common()]
 
 
 def print_engine_speed(report: Report) -> None:

@@ -137,14 +137,15 @@ def without_repetition(text: str, around: Around) -> str:
 def without_what_stands_below(text: str, around: Around) -> str:
     """Without last lines that are the next ones of the file."""
     lines = text.split("\n")
-    said = [line.strip() for line in lines if line.strip()]
+    whole = [around.left + lines[0], *lines[1:]]
+    said = [line.strip() for line in whole if line.strip()]
     below = [line.strip() for line in around.lines_below]
     if around.rest.strip():
         return text
     for count in range(min(len(said), len(below)), 0, -1):
         tail = said[-count:]
-        if (count < len(said) or not around.left.strip()) and tail == below[:count] and _says_much(tail):
-            return "\n".join(lines[: _start_of_last(lines, count)])
+        if tail == below[:count] and _says_much(tail):
+            return "\n".join(lines[: _start_of_last(whole, count)])
     return text
 
 
@@ -227,12 +228,14 @@ def suggestions(
         if replaced:
             changed.append(REPLACED)
         errors = _errors_that_stay(texts[0], arounds[0], replaced)
-        if unasked and errors > 0:
+        if unasked and candidate.whole and errors > 0:
             dropped.append(SYNTAX)
         elif (texts, replaced) in [(other.texts, other.replaced) for _, other in kept]:
             dropped.append(DOUBLE)
         else:
-            kept.append((errors, Suggestion(texts, candidate.score, candidate.confidence, candidate.parts, replaced)))
+            kept.append(
+                (errors, Suggestion(texts, candidate.score, candidate.confidence, candidate.parts, candidate.whole, replaced))
+            )
     kept.sort(key=lambda one: one[0])
     return Filtered(tuple(suggestion for _, suggestion in kept), tuple(changed), tuple(dropped))
 

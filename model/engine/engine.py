@@ -244,8 +244,10 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
         held = candidate.held(minimum or HOLDS * unfinished) if known else None
         if held is not None and any(held.texts):
             found.setdefault(held.texts, held)
-        elif candidate.confidence is not None and any(candidate.texts):
-            doubted += [candidate.confidence, *(part.confidence or 0.0 for part in candidate.parts)]
+        elif calibration is not None and (filling.cut or any(candidate.texts)):
+            # Of a line that was given up: as likely as it could still have come to be.
+            likely = [calibration.confidence(candidate.score), *(part.confidence or 0.0 for part in candidate.parts)]
+            doubted += [confidence for confidence in likely if confidence < (minimum or HOLDS)]
     return list(found.values()), max(doubted, default=None)
 
 

@@ -70,6 +70,7 @@ class Candidate:
     score: float
     confidence: float | None = None
     parts: tuple[Part, ...] = ()
+    whole: bool = True  # False: a leading part of what was written, which may end in the middle of a statement
 
     @property
     def text(self) -> str:
@@ -81,7 +82,7 @@ class Candidate:
             return self
         for part in reversed(self.parts):
             if part.confidence is not None and part.confidence >= minimum:
-                return Candidate((part.text,), part.score, part.confidence)
+                return Candidate((part.text,), part.score, part.confidence, whole=False)
         return None
 
 

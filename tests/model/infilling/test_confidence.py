@@ -102,6 +102,13 @@ def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_made(bundl
     assert re.fullmatch(r"below confidence: 0\.\d\d < 1\.00", nothing.reason or "")
 
 
+def test_what_is_given_up_in_its_first_word_is_below_confidence_and_not_too_long(bundled: Engine) -> None:
+    hopeless = Calibration(scores=(-1e-6, 0.0), confidences=(0.0, 1.0), packages=(), cases=0)
+    engine = Engine(replace(bundled.model, calibration=hopeless))
+    request = InfillRequest(("import os\n\n\nimport qz", "\n"), single_line=True, min_confidence=0.5)
+    assert engine.infill(request).reason == "below confidence: 0.00 < 0.50"
+
+
 def test_what_is_no_likelier_with_several_holes_is_held_back_as_well(bundled: Engine) -> None:
     engine = Engine(replace(bundled.model, calibration=TABLE))
     request = InfillRequest(("a = ", "\nb = ", "\n"), single_line=True, allow_empty=False)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lsp_server.load import LIMIT_MS, MOST_TYPISTS, Level, Wait, _level, most_served, search
+from lsp_server.benchmarks.load import LIMIT_MS, MOST_TYPISTS, Level, Wait, _level, most_served, search
 
 COMMAND = [sys.executable, "-m", "lsp_server", "bench", "load"]
 
