@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,6 +57,18 @@ class AnsweringProtocol(LanguageServerProtocol):
             raise
 
 
+@dataclass(frozen=True)
+class _Ahead:
+    """What would be suggested at a place that a document does not have yet."""
+
+    text: str
+    offset: int
+    found: asyncio.Future[Completion | None]
+
+    def is_of(self, text: str, offset: int) -> bool:
+        return self.offset == offset and self.text == text
+
+
 class Quickfill(LanguageServer):
     """Documents belong to the workspace, sessions to the engine; here is only what connects them."""
 
@@ -64,6 +77,7 @@ class Quickfill(LanguageServer):
         self.settings = Settings(model=None if model is None else str(model))
         self.record = Record()
         self.shown = Suggestions()
+        self._ahead: dict[str, _Ahead] = {}
         self._cursors: dict[str, Cursor] = {}  # for each document, where somebody asked last: its tree is parsed already
         self._remote = remote  # an engine in another process, instead of a model in this one
         self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
@@ -142,6 +156,39 @@ class Quickfill(LanguageServer):
             return None
         return self._engine.result().warm(document, cut_window(text, [(offset, offset)]).parts)
 
+    def look_ahead(self, document: str, text: str, offset: int, language: str) -> None:
+        """Finds out what comes next, while a person reads what is shown: `text` is the document once that is taken.
+
+        Not on a server that others use as well.
+        """
+        last = self._ahead.get(document)
+        if last is not None and last.is_of(text, offset):
+            return  # it is known, or under way
+        self.stop(document)
+        self._ahead.pop(document, None)
+        if self._remote is None:
+            cursor = self.cursor(document, text, offset, language)
+            if quiet(cursor) is None:
+                place = Place(text, ((offset, offset),), language, document, cursor)
+                self._ahead[document] = _Ahead(text, offset, asyncio.ensure_future(self._looked_ahead(place)))
+
+    async def _looked_ahead(self, place: Place) -> Completion | None:
+        """None where nothing could be found out: whoever comes to the place asks anew, and is told why."""
+        try:
+            return await self.suggest(place, by_hand=False)
+        except (Cancelled, EngineFailed, ServerAway, ValueError):
+            return None
+
+    async def known_ahead(self, document: str, text: str, offset: int) -> Completion | None:
+        """What was found, or is being looked for, for exactly this place. Raises Cancelled if a newer request comes."""
+        last = self._ahead.get(document)
+        if last is None or not last.is_of(text, offset):
+            return None
+        found = await asyncio.shield(last.found)
+        if found is None and document in self._running:
+            raise Cancelled
+        return found
+
     def stop(self, session: str) -> None:
         if session in self._running:
             self._running[session].set()
@@ -149,6 +196,7 @@ class Quickfill(LanguageServer):
     def forget(self, session: str) -> None:
         self.stop(session)
         self.shown.forget(session)
+        self._ahead.pop(session, None)
         self._cursors.pop(session, None)
         if self._engine is not None:
             engine = self._engine
@@ -232,7 +280,9 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         by_hand = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
         rest = server.shown.rest(uri, text[:offset], text[offset:], by_hand)
         if rest is not None:
-            server.stop(uri)
+            if not by_hand:
+                taken = rest.candidates[0].text
+                server.look_ahead(uri, _taken(text, offset, taken, rest.replaces), offset + len(taken), language)
             server.record.is_shown("what was shown before")
             return _items(typed, at, [(candidate.text, rest.replaces) for candidate in rest.candidates])
         cursor = server.cursor(uri, text, offset, language)
@@ -241,7 +291,8 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
             return _nothing(server, Silence(QUIET[why], f"nothing is suggested unasked in this place ({why})"))
         place = Place(text, ((offset, offset),), language, uri, cursor)
         try:
-            found = await server.suggest(place, by_hand)
+            ahead = None if by_hand else await server.known_ahead(uri, text, offset)
+            found = ahead or await server.suggest(place, by_hand)
         except Cancelled:
             return _nothing(server, Silence(Kind.SUPERSEDED, "a newer request took this one's place"))
         except asyncio.CancelledError:
@@ -259,9 +310,12 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         server.record.dropped.update(found.dropped)
         if found.silence is not None:
             return _nothing(server, found.silence)
-        server.record.is_shown("the model")
+        server.record.is_shown("what was computed ahead" if ahead else "the model")
         if not any(candidate.replaced for candidate in found.candidates):
             server.shown.remember(uri, Shown(text[:offset], text[offset:], found.candidates, by_hand))
+        if not by_hand:
+            best = found.candidates[0]
+            server.look_ahead(uri, _taken(text, offset, best.text, best.replaced), offset + len(best.text), language)
         return _items(typed, at, [(candidate.text, candidate.replaced) for candidate in found.candidates])
 
     register_commands(server)
@@ -271,6 +325,11 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         return server.status()
 
     return server
+
+
+def _taken(text: str, offset: int, suggestion: str, replaced: int) -> str:
+    """The document once a suggestion is taken."""
+    return text[:offset] + suggestion + text[offset + replaced :]
 
 
 def _nothing(server: Quickfill, silence: Silence) -> types.InlineCompletionList:

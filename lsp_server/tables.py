@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lsp_server.benchmarks.load import LIMIT_MS, Level, most_served
-from lsp_server.benchmarks.typing import Session
+from lsp_server.benchmarks.typing import Session, percentile
 from model.evaluation import deadlines, humaneval_infilling, lines
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
@@ -147,8 +147,8 @@ def print_typing(sessions: Sequence[Session]) -> None:
     row("flickers", lambda session: f"{session.tally.flickers:,}")
     row("duplicates", lambda session: f"{session.tally.duplicates:,}")
     row("suggestions that add syntax errors", lambda session: f"{session.tally.adds_errors:,}")
-    row("ms from a key to its answer, median", lambda session: f"{session.percentile(50):.1f}")
-    row("ms from a key to its answer, 95 %", lambda session: f"{session.percentile(95):.1f}")
+    row("ms from a key to its answer, median, 95 %", lambda session: _waits(session.tally.waits_ms))
+    row("ms from taking a suggestion to the next, median, 95 %", lambda session: _waits(session.tally.waits_after_taking_ms))
     console.print(table)
     silences = _table("keys without a suggestion, by reason", "", *names)
     for reason in _by_frequency(session.silences for session in sessions):
@@ -158,6 +158,10 @@ def print_typing(sessions: Sequence[Session]) -> None:
     for name in _by_frequency(session.filtered for session in sessions):
         filters.add_row(name, *(_percent(session.filtered.get(name, 0), session.candidates) for session in sessions))
     console.print(filters)
+
+
+def _waits(milliseconds: Sequence[float]) -> str:
+    return ", ".join(f"{percentile(milliseconds, q):.1f}" for q in (50, 95))
 
 
 def _percent(part: int, whole: int) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,7 @@ from lsp_server.positions import offset_at, position_of
 from lsp_server.syntax.places import cursor_in, parse_errors
 from model.tokenization.agreement import common_length
 
+READING_SECONDS = 0.2  # for which a person looks at a suggestion before taking it
 LEAST_TAKEN = 2  # characters that are worth a press of the tab key
 FORMATS = (".png", ".svg")
 
@@ -55,7 +56,8 @@ class Tally:
     flickers: int = 0  # keys that typed along, behind which another suggestion or none was shown
     duplicates: int = 0  # suggestions that say once more the line that stands next to them
     adds_errors: int = 0  # suggestions with which the file has more syntax errors than without
-    waits_ms: list[float] = field(default_factory=list)
+    waits_ms: list[float] = field(default_factory=list)  # from a key to its answer
+    waits_after_taking_ms: list[float] = field(default_factory=list)
 
     @property
     def keys_saved(self) -> float:
@@ -73,23 +75,24 @@ class Session:
     filtered: dict[str, int]  # candidates of the model that a filter changed or dropped, by its name
     candidates: int
 
-    def percentile(self, q: int) -> float:
-        """Milliseconds from a key to its answer."""
-        return round(float(np.percentile(self.tally.waits_ms or [0.0], q)), 1)
-
     def as_json(self) -> dict[str, object]:
         tally = self.tally
         return {
             "repository": self.repository,
             "edits": self.edits,
-            **{name: value for name, value in vars(tally).items() if name != "waits_ms"},
+            **{name: value for name, value in vars(tally).items() if not isinstance(value, list)},
             "keys_saved": round(tally.keys_saved, 4),
-            "latency_ms": {f"p{q}": self.percentile(q) for q in (50, 95, 99)},
+            "latency_ms": {f"p{q}": percentile(tally.waits_ms, q) for q in (50, 95, 99)},
+            "latency_after_taking_ms": {f"p{q}": percentile(tally.waits_after_taking_ms, q) for q in (50, 95, 99)},
             "silences": self.silences,
             "answers": self.answers,
             "candidates": self.candidates,
             "filtered": self.filtered,
         }
+
+
+def percentile(waits: Sequence[float], q: int) -> float:
+    return round(float(np.percentile(waits or [0.0], q)), 1)
 
 
 def replay(repository: Path, keys: int, model: str | None) -> Session:
@@ -173,11 +176,13 @@ class Typist:
         shown: Shown | None = None
         while rest:
             if shown is not None and len(shown.text) >= LEAST_TAKEN and self._is_right(shown, cursor, rest):
+                await asyncio.sleep(READING_SECONDS)
                 tally.taken += 1
                 written = min(len(shown.text), len(rest))
                 tally.characters_taken += written
                 self.replace(cursor, shown.replaced, shown.text)
                 cursor, rest, expected = cursor + len(shown.text), rest[written:], None
+                waits = tally.waits_after_taking_ms
             else:
                 key = next_key(self._text, cursor, rest)
                 expected = None
@@ -188,10 +193,11 @@ class Typist:
                         expected = shown.text[along:]
                 self.replace(cursor, 0, key)
                 cursor, rest = cursor + len(key), rest[len(key) :]
+                waits = tally.waits_ms
             tally.keys += 1
             before = time.perf_counter()
             shown = await self._ask(cursor)
-            tally.waits_ms.append((time.perf_counter() - before) * 1000)
+            waits.append((time.perf_counter() - before) * 1000)
             tally.with_suggestion += shown is not None
             tally.flickers += expected is not None and (shown is None or shown.text != expected)
             if shown is not None and shown.text != expected:
