@@ -1,6 +1,7 @@
 """A server that says what a script tells it, so that a test in the editor can expect exact text.
 
-Knows the protocol and its script, a JSON file that is read anew for each question. Knows no model. Use: scripted_server.py SCRIPT lsp
+Knows the protocol and its script, a JSON file that is read anew for each question. Knows no model.
+Use: scripted_server.py SCRIPT lsp
 
     name, version   what the server says it is; "quickfill" and "0.1.0" if left out
     suggestions     {"text before the cursor": [continuation, ...]}: while one is typed along, its rest is suggested
@@ -36,7 +37,7 @@ def script() -> dict[str, object]:
 def told(**asked: object) -> dict[str, object]:
     """Writes down what was asked; returns what the script says now, unless it says to fall silent."""
     with SCRIPT.with_suffix(".log").open("a", encoding="utf-8") as log:
-        log.write(json.dumps({"pid": os.getpid(), **asked}) + "\n")
+        log.write(json.dumps({"pid": os.getpid(), **asked}, default=vars) + "\n")
     says = script()
     if says.get("mute"):
         threading.Event().wait()
@@ -84,18 +85,19 @@ def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompl
 
 @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
 def configured(params: types.DidChangeConfigurationParams) -> None:
-    told(event="settings", settings=server.protocol._converter.unstructure(params.settings))
+    told(event="settings", settings=params.settings)
 
 
 @server.command("quickfill.status")
-def status(*_: object) -> dict[str, object]:
+def status(ls: object, *_: object) -> dict[str, object]:
     says = told(event="status")
     return {"ready": says.get("ready", True), "model": "scripted", "reason": says.get("reason")}
 
 
 @server.command("quickfill.fillHoles")
-async def fill_holes(_: object, uri: str, ranges: object) -> dict[str, object]:
-    says = told(event="holes", ranges=json.loads(json.dumps(ranges, default=vars)))
+async def fill_holes(ls: object, *arguments: object) -> dict[str, object]:
+    uri, ranges = str(arguments[0]), arguments[1]
+    says = told(event="holes", ranges=ranges)
     document = server.workspace.get_text_document(uri)
     edits = []
     holes = says.get("holes", [])
@@ -111,7 +113,7 @@ async def fill_holes(_: object, uri: str, ranges: object) -> dict[str, object]:
 
 
 @server.command("quickfill.explain")
-def explain(_: object, uri: str, position: object) -> str:
+def explain(ls: object, *_: object) -> str:
     return str(told(event="explain").get("explanation"))
 
 

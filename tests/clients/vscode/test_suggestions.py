@@ -1,4 +1,4 @@
-"""A person types Python in the real VS Code and takes, or leaves, what is suggested. Each scenario ends with the bytes on the disk."""
+"""A person types Python in the real VS Code and takes, or leaves, what is suggested. Scenarios end with the bytes on the disk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from .conftest import Desk
-from .workbench import wait_for
+from desk import Desk
+from workbench import wait_for
 
 ADD = "def add(a, b):\n"
 
@@ -113,7 +113,7 @@ def test_escape_sends_the_suggestion_away(desk: Desk) -> None:
     desk.window.press("Escape")
     desk.window.wait_for_no_ghost()
     desk.window.press("Tab")
-    desk.window.expect_saved("escape.py", ADD + "    return " + "  ")
+    desk.window.expect_saved("escape.py", ADD + "    return  ")
 
 
 def test_the_popups_choice_begins_the_suggestion(desk: Desk) -> None:
@@ -225,16 +225,14 @@ def test_asleep_nothing_is_asked_until_woken(desk: Desk) -> None:
 def test_a_changed_setting_reaches_the_running_server(desk: Desk) -> None:
     begin(desk, "settings.py", "")
     (process,) = {question["pid"] for question in desk.script.asked(event="open", file="settings.py")}
-    settings = desk.home.folder / "data" / "User" / "settings.json"
-    before = settings.read_text()
-    settings.write_text(json.dumps({**json.loads(before), "quickfill.deadline_ms": 321}))
+    desk.window.set_for_folder({"quickfill.deadline_ms": 321})
 
     def arrived() -> bool:
         sent = json.dumps([question["settings"] for question in desk.script.asked(event="settings", pid=process)])
         return '"deadline_ms": 321' in sent
 
     wait_for(arrived, "the setting to arrive")
-    settings.write_text(before)
+    desk.window.set_for_folder({"quickfill.deadline_ms": 500})
 
 
 def test_what_the_model_sees_is_shown_as_a_page(desk: Desk) -> None:

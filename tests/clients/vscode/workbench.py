@@ -29,6 +29,7 @@ QUIET: dict[str, object] = {
     "workbench.startupEditor": "none",
     "workbench.colorTheme": "Default Light Modern",
     "workbench.tips.enabled": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
     "chat.disableAIFeatures": True,
     "security.workspace.trust.enabled": False,
     "git.enabled": False,
@@ -162,6 +163,13 @@ class Window:
     def load(self, address: str) -> None:
         self.page.goto(f"{address}/?folder={self.folder}")
         self.page.wait_for_selector(".monaco-workbench .statusbar-item")
+
+    def set_for_folder(self, settings: Mapping[str, object]) -> None:
+        """Changes the settings that the folder itself has."""
+        path = self.folder / ".vscode" / "settings.json"
+        path.parent.mkdir(exist_ok=True)
+        before = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**before, **settings}))
 
     def open(self, name: str, text: str) -> None:
         """A new file with this text, the cursor at its end."""
