@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import workbench
-from desk import Desk, Script
-from workbench import Home, Window, browser_page, packed_extension, served
+from clients.vscode import workbench
+from clients.vscode.desk import Desk, Script
+from clients.vscode.workbench import Home, Window, browser_page, packed_extension, served
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import Home, Window, wait_for
+from clients.vscode.workbench import Home, Window, wait_for
 
 SERVER = Path(__file__).with_name("scripted_server.py")
 

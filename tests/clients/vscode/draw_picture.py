@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import workbench
-from desk import shell_program
-from workbench import EXTENSION, Home, Window, browser_page, packed_extension, served, wait_for
+from clients.vscode import workbench
+from clients.vscode.desk import shell_program
+from clients.vscode.workbench import EXTENSION, Home, Window, browser_page, packed_extension, served, wait_for
 
 TEXT = '''class Account:
     """Money, and what happened to it."""

@@ -15,9 +15,9 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-import workbench
-from desk import Script, shell_program
-from workbench import Home, Window, browser_page, packed_extension, served, wait_for
+from clients.vscode import workbench
+from clients.vscode.desk import Script, shell_program
+from clients.vscode.workbench import Home, Window, browser_page, packed_extension, served, wait_for
 
 AT, LINES = 120, 16  # the lines of the file that are typed
 LONGEST = 1.5  # seconds to wait for ghost text after a key

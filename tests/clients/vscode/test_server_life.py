@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from desk import Desk, shell_program
-from workbench import wait_for
+from clients.vscode.desk import Desk, shell_program
+from clients.vscode.workbench import wait_for
 
 SUGGESTIONS = {"x = ": ["40 + 2"]}
 

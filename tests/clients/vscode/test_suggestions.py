@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from desk import Desk
-from workbench import wait_for
+from clients.vscode.desk import Desk
+from clients.vscode.workbench import wait_for
 
 ADD = "def add(a, b):\n"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from desk import Desk, Script, shell_program
-from workbench import Home, Window, browser_page, served, wait_for
+from clients.vscode.desk import Desk, Script, shell_program
+from clients.vscode.workbench import Home, Window, browser_page, served, wait_for
 
 
 @pytest.fixture(scope="module")
