@@ -35,6 +35,8 @@ from model.infilling.request import Cancelled
 log = logging.getLogger(__name__)
 
 STATUS_COMMAND = "quickfill.status"
+STATUS = "quickfill/status"  # a notification, for clients whose experimental capabilities have `quickfillStatus`
+LOADING = "quickfill/loading"  # the token of the progress that is shown meanwhile
 QUIET: dict[Quiet, Kind] = {
     "middle of a word": Kind.MIDDLE_OF_WORD,
     "behind a finished name": Kind.FINISHED_NAME,
@@ -83,6 +85,7 @@ class Quickfill(LanguageServer):
         self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
         self._engine: Future[Infiller] | None = None
         self._running: dict[str, threading.Event] = {}  # for each document, the switch that stops its request
+        self._told: dict[str, object] | None = None  # what the client was told last of the status
 
     def start_engine(self) -> Future[Infiller]:
         """Loads the model in the engine's thread, once."""
@@ -223,6 +226,31 @@ class Quickfill(LanguageServer):
             "dropped": dict(self.record.dropped),
         }
 
+    def tell_status(self) -> None:
+        """Tells a client that wants to know how the server is, if that has changed."""
+        wanted = self.client_capabilities.experimental
+        known = wanted if isinstance(wanted, dict) else getattr(wanted, "_asdict", dict)()
+        status = self.status()
+        told = {name: status[name] for name in ("ready", "model", "reason")}
+        if known.get("quickfillStatus") and told != self._told:
+            self._told = told
+            self.protocol.notify(STATUS, told)
+
+    async def load(self) -> None:
+        """Starts the engine, with progress for a client that shows it."""
+        window = self.client_capabilities.window
+        shows = bool(window and window.work_done_progress)
+        loading = asyncio.wrap_future(self.start_engine())
+        self.tell_status()
+        if shows:
+            await self.work_done_progress.create_async(LOADING)
+            self.work_done_progress.begin(LOADING, types.WorkDoneProgressBegin("Quickfill", message="loading the model"))
+        await asyncio.wait([loading])
+        self.tell_status()
+        if shows:
+            message = "there is no model" if loading.exception() else "ready"
+            self.work_done_progress.end(LOADING, types.WorkDoneProgressEnd(message=message))
+
     def report_server_error(self, error: Exception, source: object) -> None:
         # A pop-up for each failed keystroke is the complaint about such servers; the log and the status have it.
         log.error("%s", error, exc_info=error)
@@ -232,8 +260,8 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
     server = Quickfill(model, remote)
 
     @server.feature(types.INITIALIZED)
-    def initialized(server: Quickfill, _: types.InitializedParams) -> None:
-        server.start_engine()
+    async def initialized(server: Quickfill, _: types.InitializedParams) -> None:
+        await server.load()
 
     @server.feature(types.INITIALIZE)
     def initialize(server: Quickfill, params: types.InitializeParams) -> None:
@@ -284,6 +312,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
                 taken = rest.candidates[0].text
                 server.look_ahead(uri, _taken(text, offset, taken, rest.replaces), offset + len(taken), language)
             server.record.is_shown("what was shown before")
+            server.tell_status()
             return _items(typed, at, [(candidate.text, rest.replaces) for candidate in rest.candidates])
         cursor = server.cursor(uri, text, offset, language)
         if not by_hand and (why := quiet(cursor)) is not None:
@@ -311,6 +340,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         if found.silence is not None:
             return _nothing(server, found.silence)
         server.record.is_shown("what was computed ahead" if ahead else "the model")
+        server.tell_status()
         if not any(candidate.replaced for candidate in found.candidates):
             server.shown.remember(uri, Shown(text[:offset], text[offset:], found.candidates, by_hand))
         if not by_hand:
@@ -334,6 +364,7 @@ def _taken(text: str, offset: int, suggestion: str, replaced: int) -> str:
 
 def _nothing(server: Quickfill, silence: Silence) -> types.InlineCompletionList:
     server.record.is_silent(silence)
+    server.tell_status()
     return types.InlineCompletionList([])
 
 

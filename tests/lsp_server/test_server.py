@@ -190,3 +190,31 @@ async def test_a_model_that_cannot_be_loaded_is_the_reason_for_silence(client_wi
     assert status["ready"] is False
     assert "/no/such/model" in status["reason"]
     assert status["silences"] == {"engine failed": 1}
+
+
+@pytest_lsp.fixture(config=ClientServerConfig(server_command=[sys.executable, "-m", "lsp_server", "lsp", "--stdio"]))
+async def curious_client(lsp_client: LanguageClient):  # noqa: ANN201
+    """It wants to be told of the status, and shows progress."""
+    lsp_client.told = []
+    lsp_client.feature("quickfill/status")(lambda told: lsp_client.told.append(told._asdict()))
+    capabilities = types.ClientCapabilities(
+        window=types.WindowClientCapabilities(work_done_progress=True), experimental={"quickfillStatus": True}
+    )
+    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities))
+    yield
+    await lsp_client.shutdown_session()
+
+
+async def test_a_client_that_wants_to_know_is_told_what_changes(curious_client: LanguageClient) -> None:
+    client = curious_client
+    async with asyncio.timeout(60):
+        while not client.told or not client.told[-1]["ready"]:
+            await asyncio.sleep(0.05)
+    assert client.told[0] == {"ready": False, "model": None, "reason": None}
+    model = client.told[-1]["model"]
+    assert client.told[1:] == [{"ready": True, "model": model, "reason": None}]
+    open_document(client, "x = 1  # a comment")
+    for _ in range(2):
+        assert await ask(client, 0, 18, types.InlineCompletionTriggerKind.Automatic) == []
+    assert [told["reason"] for told in client.told[2:]] == ["nothing is suggested unasked in this place (comment)"]
+    assert [progress.kind for progress in client.progress_reports["quickfill/loading"]] == ["begin", "end"]
