@@ -11,7 +11,10 @@ import {
   ExecuteCommandRequest,
   LanguageClient,
   RevealOutputChannelOn,
+  type ClientCapabilities,
+  type FeatureState,
   type Middleware,
+  type StaticFeature,
 } from "vscode-languageclient/node";
 import { LANGUAGES, readOptions, serverSettings, type Options } from "./options";
 import { findServer } from "./programs";
@@ -52,6 +55,18 @@ class QuietClient extends LanguageClient {
   override error(message: string, data?: unknown): void {
     super.error(message, data, false);
   }
+}
+
+/** Has the server tell its status as it changes: without it, it would have to be asked. */
+class WantsStatus implements StaticFeature {
+  fillClientCapabilities(capabilities: ClientCapabilities): void {
+    capabilities.experimental = { ...capabilities.experimental, quickfillStatus: true };
+  }
+  initialize(): void {}
+  getState(): FeatureState {
+    return { kind: "static" };
+  }
+  clear(): void {}
 }
 
 export class Server implements Disposable {
@@ -215,6 +230,7 @@ export class Server implements Disposable {
         middleware: this.middleware,
       },
     );
+    client.registerFeature(new WantsStatus());
     client.onNotification("quickfill/status", (report: Report) => this.reported.fire(report));
     return client;
   }

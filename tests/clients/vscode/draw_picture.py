@@ -32,7 +32,6 @@ TEXT = '''class Account:
 TYPED = "        if amount < 0:"
 SETTINGS: dict[str, object] = {
     "workbench.activityBar.location": "hidden",
-    "workbench.editor.showTabs": "none",
     "window.commandCenter": False,
     "breadcrumbs.enabled": False,
     "editor.autoIndent": "none",
