@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from clients.vscode import workbench
 from clients.vscode.desk import Desk, Script
 from clients.vscode.workbench import Home, Window, browser_page, packed_extension, served

@@ -1,4 +1,4 @@
-"""How long from a key to painted ghost text, in the real VS Code: `python tests/clients/vscode/measure_latency.py`.
+"""How long from a key to painted ghost text, in the real VS Code. Run it with `PYTHONPATH=tests`.
 
 Knows the page's clock: from the key's event to the frame after the text changed. Knows nothing of how the server spends the time;
 `--scripted` answers at once, and what is left is the editor.
@@ -43,7 +43,7 @@ WATCH = """() => {
       waiting = false;
       requestAnimationFrame((time) => { window.measured = { wait: performance.now() - pressed, kept: before !== '' }; });
     }
-  }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ['class'] });
+  }).observe(document.body, { subtree: true, childList: true, characterData: true, attributeFilter: ['class'] });
 }"""
 
 
