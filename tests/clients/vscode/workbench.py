@@ -169,7 +169,10 @@ class Window:
         path = self.folder / ".vscode" / "settings.json"
         path.parent.mkdir(exist_ok=True)
         before = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**before, **settings}))
+        # At once: VS Code takes a file that is half written for other settings, and the server starts twice.
+        whole = path.with_suffix(".new")
+        whole.write_text(json.dumps({**before, **settings}))
+        whole.replace(path)
 
     def open(self, name: str, text: str) -> None:
         """A new file with this text, the cursor at its end."""
