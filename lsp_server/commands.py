@@ -12,8 +12,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.workspace import TextDocument
 
-from lsp_server.completion.complete import unknown_language
 from lsp_server.completion.edits import Edit, Request, fill_holes, marked_holes, repair, rewrite
+from lsp_server.completion.reasons import Kind
 from lsp_server.engine import EngineFailed, Infiller, ServerAway
 from lsp_server.positions import offset_at, position_of
 from model.infilling.request import Cancelled
@@ -61,7 +61,7 @@ def register_commands(server: Quickfill) -> None:
         document = server.workspace.text_documents.get(uri)
         if document is None:
             return _nothing("the document is not open")
-        if (silence := unknown_language(document.language_id)) is not None:
+        if (silence := server.refusal(document)) is not None:
             return _nothing(silence.sentence)
         text, version = document.source, document.version
 
@@ -120,12 +120,14 @@ def register_commands(server: Quickfill) -> None:
         document = server.workspace.text_documents.get(uri)
         if document is None:
             return "The document is not open.\n"
+        if (silence := server.refusal(document)) is not None and silence.kind is Kind.IGNORED:
+            return f"The model sees nothing of this document: {silence.sentence}.\n"
         return explain(load_tokenizer(server.settings.model), document.source, offset_at(document, position)).as_markdown()
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
         document = server.workspace.text_documents.get(params.text_document.uri)
-        if document is None or unknown_language(document.language_id) is not None:
+        if document is None or server.refusal(document) is not None:
             return []
         return actions_at(document, params.range, params.context.diagnostics)
 

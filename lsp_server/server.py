@@ -19,12 +19,15 @@ from lsprotocol import converters, types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
+from pygls.uris import to_fs_path
+from pygls.workspace import TextDocument
 
 from lsp_server.commands import register_commands
 from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete, unknown_language
 from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions
-from lsp_server.context.window import cut_window
+from lsp_server.context import gate
+from lsp_server.context.window import sent_window
 from lsp_server.engine import EngineFailed, Infiller, ServerAway
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
@@ -157,7 +160,17 @@ class Quickfill(LanguageServer):
         """
         if self._remote is not None or self._engine is None or not self._engine.done() or self._engine.exception():
             return None
-        return self._engine.result().warm(document, cut_window(text, [(offset, offset)]).parts)
+        return self._engine.result().warm(document, sent_window(text, [(offset, offset)]).parts)
+
+    def refusal(self, document: TextDocument) -> Silence | None:
+        """Why the model may or can do nothing in a document, and does not get to see it; None if it does."""
+        scheme = document.uri.partition(":")[0]
+        if scheme == "file":
+            roots = [Path(folder) for one in self.workspace.folders.values() if (folder := to_fs_path(one.uri))]
+            why = gate.refusal(Path(document.path), roots, self.settings.ignore_files)
+            if why is not None:
+                return Silence(Kind.IGNORED, why)
+        return unknown_language(document.language_id)
 
     def look_ahead(self, document: str, text: str, offset: int, language: str) -> None:
         """Finds out what comes next, while a person reads what is shown: `text` is the document once that is taken.
@@ -278,7 +291,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         change = params.content_changes[-1] if params.content_changes else None
         if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
             return
-        if unknown_language(document.language_id) is None:
+        if server.refusal(document) is None:
             edge = offset_at(document, change.range.start) + len(change.text)
             server.read_ahead(document.uri, document.source, min(edge, len(document.source)))
 
@@ -292,7 +305,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         document = server.workspace.text_documents.get(uri)
         if document is None:
             return _nothing(server, Silence(Kind.NOT_OPEN, "the document is not open"))
-        if (silence := unknown_language(document.language_id)) is not None:
+        if (silence := server.refusal(document)) is not None:
             return _nothing(server, silence)
         language = document.language_id or LANGUAGES[0]
         selected = params.context.selected_completion_info
@@ -406,6 +419,7 @@ def _tolerant_converter() -> Converter:
 
 def serve(model: str | None, tcp: tuple[str, int] | None, remote: RemoteEngine | None = None) -> None:
     """Runs the server until the client leaves: on standard input and output, or on a TCP address."""
+    logging.getLogger("pygls").setLevel(logging.WARNING)  # in more detail it logs whole messages, and with them code
     server = create_server(model, remote)
     run: Callable[[], None] = server.start_io if tcp is None else lambda: server.start_tcp(*tcp)
     run()

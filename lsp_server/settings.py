@@ -11,6 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lsp_server.context.gate import IGNORE_FILES
+
 log = logging.getLogger(__name__)
 
 SECTION = "quickfill"
@@ -37,6 +39,11 @@ class Settings(BaseModel):
     multiline: Literal["auto", "never", "always"] = Field(
         "auto",
         description="Suggest several lines: where the syntax invites it, never, or wherever nothing follows on the line.",
+    )
+    ignore_files: tuple[str, ...] = Field(
+        IGNORE_FILES,
+        description="Names of files in the manner of .gitignore: what they exclude is neither completed nor read.",
+        strict=False,
     )
     log_level: Literal["error", "warning", "info", "debug"] = Field("warning", description="What is written to standard error.")
 

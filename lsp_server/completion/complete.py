@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from lsp_server.completion.filters import Filtered, Suggestion, suggestions
 from lsp_server.completion.reasons import Kind, Silence, silence_of_engine
-from lsp_server.context.window import as_document_text, cut_window
+from lsp_server.context.window import as_document_text, sent_window
 from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
 from lsp_server.syntax.places import Cursor, cursor_in, extent, is_unfinished
@@ -88,7 +88,7 @@ def complete(
     With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.
     """
     began = time.perf_counter()
-    window = cut_window(place.text, place.holes)
+    window = sent_window(place.text, place.holes)
     cursors = place.cursors()
     single_line = settings.multiline == "never" or (
         settings.multiline == "auto" and all(extent(cursor) != "block" for cursor in cursors)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from lsp_server.context.secrets import SECRET
 from lsp_server.syntax.places import Cursor, indentation, parse_error_delta
 from model.infilling.request import Candidate
 
@@ -182,7 +183,13 @@ def without_the_rest_of_the_line(text: str, around: Around) -> str:
     return shorter if around.errors_added(shorter) < around.errors_added(text) else text
 
 
+def without_secrets(text: str, around: Around) -> str:
+    """Nothing that has the word which stands for a secret in what the model sees."""
+    return "" if SECRET in text else text
+
+
 FILTERS = (
+    Filter("secrets", without_secrets, "the suggestion repeats what stands for a secret"),
     Filter("the rest of the line", without_the_rest_of_the_line, "the suggestion repeats what follows"),
     Filter("repetition", without_repetition, "the suggestion repeats the lines above"),
     Filter("the lines below", without_what_stands_below, "the suggestion repeats what follows"),

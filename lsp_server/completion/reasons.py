@@ -18,6 +18,7 @@ class Kind(StrEnum):
     NOTHING = "nothing suggested"
     DEADLINE = "deadline"
     TOO_LONG = "too long"
+    IGNORED = "ignored file"
     LANGUAGE = "language"
     MIDDLE_OF_WORD = "middle of a word"
     FINISHED_NAME = "behind a finished name"

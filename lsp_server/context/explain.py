@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from lsp_server.context.secrets import SECRET, secrets, without_secrets
 from lsp_server.context.window import AFTER, BEFORE, as_model_text, cut_window
 from model.infilling.layout import encode_visible
 from model.tokenization.healing import split_partial_word
@@ -73,8 +74,9 @@ class Explanation:
 def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, other_files: tuple[str, ...] = ()) -> Explanation:
     """Raises ValueError for a cursor outside the text."""
     window = cut_window(text, [(cursor, cursor)])
-    prefix, partial = split_partial_word(window.parts[0])
-    visible = encode_visible(tokenizer, (prefix, window.parts[1]), other_files, budget)
+    sent = without_secrets(window.parts)
+    prefix, partial = split_partial_word(sent[0])
+    visible = encode_visible(tokenizer, (prefix, sent[1]), other_files, budget)
     sources = {
         tokenizer.file: Section("another file", "it was given as context", 0, ""),
         tokenizer.far_suffix: Section(
@@ -95,19 +97,27 @@ def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, ot
     ]
     if partial:
         sections.append(Section("the word being typed", "taken back: the answer must spell it again", 0, partial, "above"))
-    return Explanation(tuple(sections), _left_out(text, cursor, window.parts, sections), budget)
+    hidden = sum(end - start for start, end in secrets("".join(window.parts)))
+    return Explanation(tuple(sections), _left_out(text, cursor, window.parts, sent, hidden, sections), budget)
 
 
-def _left_out(text: str, cursor: int, parts: tuple[str, ...], sections: list[Section]) -> tuple[LeftOut, ...]:
+def _left_out(
+    text: str, cursor: int, parts: tuple[str, ...], sent: tuple[str, ...], hidden: int, sections: list[Section]
+) -> tuple[LeftOut, ...]:
     above, below = as_model_text(text[:cursor]), as_model_text(text[cursor:])
     found = []
-    sides: tuple[tuple[Side, str, str, int], ...] = (("above", above, parts[0], BEFORE), ("below", below, parts[1], AFTER))
-    for side, whole, part, limit in sides:
+    if hidden:
+        found.append(LeftOut("secrets", f"they look like keys or passwords; the model sees {SECRET}", hidden))
+    sides: tuple[tuple[Side, str, str, str, int], ...] = (
+        ("above", above, parts[0], sent[0], BEFORE),
+        ("below", below, parts[1], sent[1], AFTER),
+    )
+    for side, whole, part, kept, limit in sides:
         seen = sum(len(section.text) for section in sections if section.side == side)
         if len(whole) > len(part):
             why = f"further than {limit:,} characters from the cursor"
             found.append(LeftOut(f"text {side}, out of the window", why, len(whole) - len(part)))
-        if len(part) > seen:
+        if len(kept) > seen:
             why = "the token budget is used up; text nearer to the cursor comes first"
-            found.append(LeftOut(f"text {side}, in the window", why, len(part) - seen))
+            found.append(LeftOut(f"text {side}, in the window", why, len(kept) - seen))
     return tuple(found)

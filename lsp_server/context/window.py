@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from lsp_server.context.secrets import without_secrets
 
 BEFORE = 12_000  # characters left of the first hole
 AFTER = 6_000  # characters right of the last one
@@ -55,6 +57,12 @@ def cut_window(text: str, spans: Sequence[tuple[int, int]], before: int = BEFORE
     bounds = [_left_edge(text, edges[0], before), *edges, _right_edge(text, edges[-1], after)]
     parts = tuple(as_model_text(text[bounds[i] : bounds[i + 1]]) for i in range(0, len(bounds), 2))
     return Window(parts, newline_of(text))
+
+
+def sent_window(text: str, spans: Sequence[tuple[int, int]]) -> Window:
+    """The window as a model gets it: without what looks like a secret."""
+    window = cut_window(text, spans)
+    return replace(window, parts=without_secrets(window.parts))
 
 
 def _off_break(text: str, offset: int) -> int:

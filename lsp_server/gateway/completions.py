@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from lsp_server.context.window import as_document_text, cut_window
+from lsp_server.context.window import as_document_text, sent_window
 from lsp_server.gateway.wire import CANDIDATES, TOKENS
 from model.infilling.request import Infilling, InfillRequest
 
@@ -107,7 +107,7 @@ def request_for(body: CompletionBody) -> tuple[InfillRequest, str]:
     A client that stops at line breaks wants the rest of a line, and that the engine does better if it knows.
     """
     text = body.prompt + (body.suffix or "")
-    window = cut_window(text, [(len(body.prompt), len(body.prompt))])
+    window = sent_window(text, [(len(body.prompt), len(body.prompt))])
     one_line = "\n" in body.stops
     return InfillRequest(window.parts, candidates=body.n, max_tokens=body.max_tokens, single_line=one_line), window.newline
 

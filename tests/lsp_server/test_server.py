@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_lsp
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
+from pygls.lsp.client import LanguageClient as PlainClient
 from pytest_lsp import ClientServerConfig, LanguageClient
 
 URI = "file:///project/a.py"
@@ -48,10 +50,11 @@ async def ask(
     character: int,
     kind: types.InlineCompletionTriggerKind = types.InlineCompletionTriggerKind.Invoked,
     selected: types.SelectedCompletionInfo | None = None,
+    uri: str = URI,
 ) -> list[types.InlineCompletionItem]:
     found = await client.text_document_inline_completion_async(
         types.InlineCompletionParams(
-            types.InlineCompletionContext(kind, selected), types.TextDocumentIdentifier(URI), types.Position(line, character)
+            types.InlineCompletionContext(kind, selected), types.TextDocumentIdentifier(uri), types.Position(line, character)
         )
     )
     assert isinstance(found, types.InlineCompletionList)
@@ -218,3 +221,44 @@ async def test_a_client_that_wants_to_know_is_told_what_changes(curious_client: 
         assert await ask(client, 0, 18, types.InlineCompletionTriggerKind.Automatic) == []
     assert [told["reason"] for told in client.told[2:]] == ["nothing is suggested unasked in this place (comment)"]
     assert [progress.kind for progress in client.progress_reports["quickfill/loading"]] == ["begin", "end"]
+
+
+@pytest.mark.parametrize("name", [".env.py", "ignored.py"])
+async def test_the_model_sees_nothing_of_an_ignored_file(client: LanguageClient, tmp_path: Path, name: str) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".gitignore").write_text("ignored.py\n")
+    uri = (tmp_path / name).as_uri()
+    open_document(client, "import os\n\nx = ", uri=uri)
+    assert await ask(client, 2, 4, uri=uri) == []
+    status = await status_of(client)
+    assert status["silences"] == {"ignored file": 1}
+    assert name in status["reason"]
+    assert status["candidates"] == 0
+    place = {"line": 2, "character": 4}
+    explained = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.explain", [uri, place]))
+    assert "sees nothing" in str(explained)
+    filled = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.fillHoles", [uri]))
+    assert name in str(filled)
+
+
+async def test_logs_hold_no_code_even_in_detail(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = f"'{sys.executable}' -m lsp_server lsp --stdio 2>'{log}'"
+    client = PlainClient("test", "1")
+    await client.start_io("sh", "-c", command)
+    options = {"log_level": "debug", "min_confidence": 0.0}
+    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options=options))
+    client.initialized(types.InitializedParams())
+    text = "canary_in_the_mine = 1\nprint(canary"
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, text)))
+    params = types.InlineCompletionParams(
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
+        types.TextDocumentIdentifier(URI),
+        types.Position(1, 12),
+    )
+    found = await client.text_document_inline_completion_async(params)
+    assert "_in_the_mine" in repr(found)
+    await client.shutdown_async(None)
+    client.exit(None)
+    await client.stop()
+    assert "mine" not in log.read_text()
