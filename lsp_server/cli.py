@@ -710,6 +710,19 @@ def _report(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
             print(f"{'' if number else name:>{width}}  {row}")
 
 
+@app.command("settings")
+def list_settings(as_json: JsonOption = False) -> None:
+    """What can be set in an editor: names, what is allowed, defaults."""
+    from lsp_server.settings import described
+
+    if as_json:
+        print(json.dumps([one._asdict() for one in described()]))
+    else:
+        from lsp_server.tables import print_settings
+
+        print_settings(described())
+
+
 @app.command()
 def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
     """Say what this installation is, whether it works, and how fast it is here."""

@@ -5,17 +5,29 @@ Knows how to read settings that a person wrote in an editor, mistakes included. 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rapidfuzz import process
 
 from lsp_server.context.gate import IGNORE_FILES
 
 log = logging.getLogger(__name__)
 
 SECTION = "quickfill"
+LIKE = 75  # per cent that a wrong name must share with the one that is meant
+
+
+class Described(NamedTuple):
+    """A setting for a person who reads about it."""
+
+    name: str
+    allowed: str
+    default: str
+    description: str
 
 
 class Settings(BaseModel):
@@ -62,14 +74,43 @@ class Settings(BaseModel):
         try:
             return self._with(good)
         except ValidationError as error:
-            complaints = []
+            complaints = {}
             for problem in error.errors():
                 name = str(problem["loc"][0])
-                good.pop(name, None)
-                complaint = "no such setting" if problem["type"] == "extra_forbidden" else problem["msg"]
-                complaints.append(f"{name}: {complaint}")
-            log.warning("settings: ignored %s", "; ".join(complaints))
+                if name not in complaints:
+                    complaints[name] = _complaint(name, good.pop(name, None))
+            log.warning("settings: ignored %s", "; ".join(complaints.values()))
             return self._with(good)
 
     def _with(self, values: Mapping[str, object]) -> Settings:
         return Settings.model_validate({**self.model_dump(), **values})
+
+
+def described() -> list[Described]:
+    """All settings, in the order of the schema."""
+    schema = Settings.model_json_schema()["properties"]
+    return [Described(name, _allowed(one), json.dumps(one["default"]), one["description"]) for name, one in schema.items()]
+
+
+def _complaint(name: str, value: object) -> str:
+    """What is wrong, in a sentence that names the setting, the value and what is allowed."""
+    known = {one.name: one for one in described()}
+    if name in known:
+        return f"{name}: {json.dumps(value, default=repr)} is not {known[name].allowed}"
+    near = process.extractOne(name, list(known), score_cutoff=LIKE)
+    return f"{name}: no such setting" + (f"; is {near[0]} meant?" if near else "")
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """What a value must be, in words, from a part of the JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(map(_allowed, schema["anyOf"]))
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    kind = {"string": "a text", "null": "null", "integer": "a whole number", "number": "a number", "array": "a list of texts"}[
+        schema["type"]
+    ]
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if "exclusiveMinimum" in schema:
+        return f"{kind} above {schema['exclusiveMinimum']:,} and up to {most:,}"
+    return kind if least is None else f"{kind} from {least:,} to {most:,}"

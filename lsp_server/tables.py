@@ -14,6 +14,7 @@ from rich.table import Table
 
 from lsp_server.benchmarks.load import LIMIT_MS, Level, most_served
 from lsp_server.benchmarks.typing import Session, percentile
+from lsp_server.settings import Described
 from model.evaluation import deadlines, humaneval_infilling, lines
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
@@ -123,6 +124,13 @@ def print_load(levels: Sequence[Level]) -> None:
     console.print(table)
     if len(levels) > 1:
         console.print(f"95 % of the waits are at most {LIMIT_MS:.0f} ms up to {most_served(levels)} typists")
+
+
+def print_settings(settings: Sequence[Described]) -> None:
+    table = Table("name", "allowed", "default", "", box=box.SIMPLE_HEAD, title="settings", title_justify="left")
+    for one in settings:
+        table.add_row(one.name, one.allowed, one.default, one.description)
+    _console().print(table)
 
 
 def print_typing(sessions: Sequence[Session]) -> None:
