@@ -710,6 +710,40 @@ def _report(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
             print(f"{'' if number else name:>{width}}  {row}")
 
 
+@app.command("report")
+def report_acceptance(
+    days: Annotated[int, typer.Option("--days", min=1, help="Of how many days.")] = 30,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw a bar for each day here (.png or .svg).")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Another file than the usual one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What became of the suggestions on this machine: shown, taken, kept, and why there were none. It knows no code."""
+    from lsp_server.acceptance import report, store
+
+    _check_plot(plot, report.FORMATS)
+    place = file or store.usual_place()
+    since = time.time() - days * 86_400
+    try:
+        outcomes = [outcome for outcome in store.outcomes(place) if outcome.at >= since]
+        reasons = report.reasons(store.silences(place), time.strftime("%Y-%m-%d", time.localtime(since)))
+        if plot is not None:
+            report.draw(report.by_day(outcomes), plot)
+    except store.StoreError as error:
+        raise UserError(str(error)) from None
+    except ImportError as error:
+        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+    languages, daily = report.by_language(outcomes), report.by_day(outcomes)
+    if as_json:
+        groups = {"languages": languages, "days": daily}
+        print(json.dumps({name: [one.as_json() for one in own] for name, own in groups.items()} | {"silences": reasons}))
+    elif not outcomes and not reasons:
+        print(f"nothing was suggested in the last {days} days, or nothing was written down ({place})")
+    else:
+        from lsp_server.tables import print_acceptance
+
+        print_acceptance(languages, daily, reasons)
+
+
 @app.command("settings")
 def list_settings(as_json: JsonOption = False) -> None:
     """What can be set in an editor: names, what is allowed, defaults."""

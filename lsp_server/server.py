@@ -22,6 +22,8 @@ from pygls.protocol import LanguageServerProtocol
 from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
+from lsp_server.acceptance.store import Store, usual_place
+from lsp_server.acceptance.tracker import Outcome, Tracker
 from lsp_server.commands import register_commands
 from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete, unknown_language
 from lsp_server.completion.reasons import Kind, Record, Silence
@@ -33,12 +35,13 @@ from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
 from lsp_server.syntax.places import Cursor, Quiet, cursor_in, quiet
-from model.infilling.request import Cancelled
+from model.infilling.request import Cancelled, Candidate
 
 log = logging.getLogger(__name__)
 
 STATUS_COMMAND = "quickfill.status"
 STATUS = "quickfill/status"  # a notification, for clients whose experimental capabilities have `quickfillStatus`
+LOOK_SECONDS = 10.0  # between two looks at what is left of what was taken
 LOADING = "quickfill/loading"  # the token of the progress that is shown meanwhile
 QUIET: dict[Quiet, Kind] = {
     "middle of a word": Kind.MIDDLE_OF_WORD,
@@ -88,6 +91,8 @@ class Quickfill(LanguageServer):
         self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
         self._engine: Future[Infiller] | None = None
         self._running: dict[str, threading.Event] = {}  # for each document, the switch that stops its request
+        self.store: Store | None = None
+        self.tracker = Tracker(self._take_down)
         self._told: dict[str, object] | None = None  # what the client was told last of the status
 
     def start_engine(self) -> Future[Infiller]:
@@ -239,6 +244,23 @@ class Quickfill(LanguageServer):
             "dropped": dict(self.record.dropped),
         }
 
+    def _take_down(self, outcome: Outcome) -> None:
+        if self.store is not None:
+            self.store.outcome(outcome)
+
+    def log_acceptance(self) -> None:
+        """Begins to write down what becomes of suggestions, or ends it, as the settings want."""
+        if self.settings.acceptance_log and self.store is None:
+            self.store = Store(usual_place())
+        elif not self.settings.acceptance_log and self.store is not None:
+            self.store.close()
+            self.store = None
+
+    def look_at_what_was_taken(self) -> None:
+        """Now, and again every now and then."""
+        self.tracker.look()
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, self.look_at_what_was_taken)
+
     def tell_status(self) -> None:
         """Tells a client that wants to know how the server is, if that has changed."""
         wanted = self.client_capabilities.experimental
@@ -274,21 +296,33 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
 
     @server.feature(types.INITIALIZED)
     async def initialized(server: Quickfill, _: types.InitializedParams) -> None:
+        server.look_at_what_was_taken()
         await server.load()
 
     @server.feature(types.INITIALIZE)
     def initialize(server: Quickfill, params: types.InitializeParams) -> None:
         server.settings = server.settings.overlaid(params.initialization_options)
         logging.getLogger().setLevel(server.settings.log_level.upper())
+        server.log_acceptance()
+
+    @server.feature(types.SHUTDOWN)
+    def shut_down(server: Quickfill, _: None) -> None:
+        for uri in list(server.workspace.text_documents):
+            server.tracker.closed(uri)
+        if server.store is not None:
+            server.store.close()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     def configured(server: Quickfill, params: types.DidChangeConfigurationParams) -> None:
         server.settings = server.settings.overlaid(params.settings)
+        server.log_acceptance()
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(server: Quickfill, params: types.DidChangeTextDocumentParams) -> None:
         document = server.workspace.text_documents.get(params.text_document.uri)
         change = params.content_changes[-1] if params.content_changes else None
+        if document is not None:
+            server.tracker.edited(document.uri, document.source)
         if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
             return
         if server.refusal(document) is None:
@@ -297,6 +331,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(server: Quickfill, params: types.DidCloseTextDocumentParams) -> None:
+        server.tracker.closed(params.text_document.uri)
         server.forget(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
@@ -311,7 +346,8 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         selected = params.context.selected_completion_info
         here = clamped(document, params.position)
         at = selected.range if selected else types.Range(here, here)
-        start, end = offset_at(document, at.start), offset_at(document, at.end)
+        start = offset_at(document, at.start)
+        end = start if at.end == at.start else offset_at(document, at.end)
         if selected is None:
             typed, text = "", document.source
         else:
@@ -326,6 +362,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
                 server.look_ahead(uri, _taken(text, offset, taken, rest.replaces), offset + len(taken), language)
             server.record.is_shown("what was shown before")
             server.tell_status()
+            shown(document, offset, selected, rest.candidates[0], by_hand)
             return _items(typed, at, [(candidate.text, rest.replaces) for candidate in rest.candidates])
         cursor = server.cursor(uri, text, offset, language)
         if not by_hand and (why := quiet(cursor)) is not None:
@@ -354,12 +391,20 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
             return _nothing(server, found.silence)
         server.record.is_shown("what was computed ahead" if ahead else "the model")
         server.tell_status()
+        shown(document, offset, selected, found.candidates[0], by_hand)
         if not any(candidate.replaced for candidate in found.candidates):
             server.shown.remember(uri, Shown(text[:offset], text[offset:], found.candidates, by_hand))
         if not by_hand:
             best = found.candidates[0]
             server.look_ahead(uri, _taken(text, offset, best.text, best.replaced), offset + len(best.text), language)
         return _items(typed, at, [(candidate.text, candidate.replaced) for candidate in found.candidates])
+
+    def shown(
+        document: TextDocument, offset: int, selected: types.SelectedCompletionInfo | None, best: Candidate, by_hand: bool
+    ) -> None:
+        if selected is None:  # with a choice in a popup the document is not yet what the suggestion continues
+            language = document.language_id or LANGUAGES[0]
+            server.tracker.shown(document.uri, document.source, offset, best.text, language, by_hand, best.confidence)
 
     register_commands(server)
 
@@ -377,6 +422,8 @@ def _taken(text: str, offset: int, suggestion: str, replaced: int) -> str:
 
 def _nothing(server: Quickfill, silence: Silence) -> types.InlineCompletionList:
     server.record.is_silent(silence)
+    if server.store is not None:
+        server.store.silence(silence.counted_as)
     server.tell_status()
     return types.InlineCompletionList([])
 

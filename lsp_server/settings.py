@@ -57,6 +57,10 @@ class Settings(BaseModel):
         description="Names of files in the manner of .gitignore: what they exclude is neither completed nor read.",
         strict=False,
     )
+    acceptance_log: bool = Field(
+        True,
+        description="Count what is shown, taken and kept, without any code, in a file on this machine for `quickfill report`.",
+    )
     log_level: Literal["error", "warning", "info", "debug"] = Field("warning", description="What is written to standard error.")
 
     def overlaid(self, values: object) -> Settings:
@@ -107,9 +111,14 @@ def _allowed(schema: dict[str, Any]) -> str:
         return " or ".join(map(_allowed, schema["anyOf"]))
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
-    kind = {"string": "a text", "null": "null", "integer": "a whole number", "number": "a number", "array": "a list of texts"}[
-        schema["type"]
-    ]
+    kind = {
+        "boolean": "true or false",
+        "string": "a text",
+        "null": "null",
+        "integer": "a whole number",
+        "number": "a number",
+        "array": "a list of texts",
+    }[schema["type"]]
     least, most = schema.get("minimum"), schema.get("maximum")
     if "exclusiveMinimum" in schema:
         return f"{kind} above {schema['exclusiveMinimum']:,} and up to {most:,}"

@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from lsp_server.acceptance.report import Group
 from lsp_server.benchmarks.load import LIMIT_MS, Level, most_served
 from lsp_server.benchmarks.typing import Session, percentile
 from lsp_server.settings import Described
@@ -124,6 +125,30 @@ def print_load(levels: Sequence[Level]) -> None:
     console.print(table)
     if len(levels) > 1:
         console.print(f"95 % of the waits are at most {LIMIT_MS:.0f} ms up to {most_served(levels)} typists")
+
+
+def print_acceptance(languages: Sequence[Group], days: Sequence[Group], reasons: Mapping[str, int]) -> None:
+    console = _console()
+    for title, groups in (("by language", languages), ("by day", days)):
+        columns = (
+            "shown",
+            "taken, %",
+            "in part, %",
+            "typed along, %",
+            "characters taken",
+            "kept after 30 s, %",
+            "after 5 min, %",
+        )
+        table = _table(f"suggestions {title}", "", *columns)
+        for one in groups:
+            shares = (_percent(part, one.shown) for part in (one.taken, one.in_part, one.typed))
+            kept = ("" if share is None else f"{100 * share:.0f}" for share in one.kept)
+            table.add_row(one.name, f"{one.shown:,}", *shares, f"{one.characters:,}", *kept)
+        console.print(table)
+    table = _table("requests without a suggestion, by reason", "", "")
+    for reason, count in sorted(reasons.items(), key=lambda one: -one[1]):
+        table.add_row(reason, f"{count:,}")
+    console.print(table)
 
 
 def print_settings(settings: Sequence[Described]) -> None:

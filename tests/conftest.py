@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import BUNDLED, Model, load_model, read_card
 from model.engine.engine import Engine
 from model.tokenization.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What servers that tests start write down of suggestions does not go into the person's own file."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Knows the protocol from the client's side. Knows nothing of what happens in the 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
 URI = "file:///bench/typed.py"
+LONG_URI, LONG_LINES = "file:///bench/long.py", 2_000
 AT, LINES = 120, 16  # the lines of the file that are typed
 BURST, BURST_SECONDS = 200, 2.0  # keys typed without waiting for answers, as a key that is held down does
 
@@ -23,7 +25,8 @@ BURST, BURST_SECONDS = 200, 2.0  # keys typed without waiting for answers, as a 
 def measure_latency(model: str | None, keys: int) -> dict[str, object]:
     """Seconds from the start of the server to its first answer, and milliseconds from a key to its answer.
 
-    Then a burst of keys whose answers nobody waits for: how long after the last one its answer comes.
+    Then a burst of keys whose answers nobody waits for: how long after the last one its answer comes. Then keys in a long file,
+    in a place where nothing is suggested: what the server takes without the model.
     The file is `textwrap.py` of the standard library (long enough to fill the model's context of 1,000 tokens).
     """
     return asyncio.run(_measure(model, keys))
@@ -58,6 +61,7 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
         waits.append((time.perf_counter() - asked) * 1000)
         answered += bool(shown)
     backlog = await _burst(client, position, len(typed) + 2)
+    alone = await _without_model(client, keys)
     await client.shutdown_async(None)
     client.exit(None)
     await client.stop()  # type: ignore[no-untyped-call]
@@ -68,7 +72,26 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
         "latency_ms": {f"p{q}": round(float(np.percentile(waits, q)), 1) for q in (50, 95)},
         "answered": round(answered / max(1, len(waits)), 3),
         "after_a_burst_ms": round(backlog, 1),
+        "without_model_ms": {f"p{q}": round(float(np.percentile(alone, q)), 1) for q in (50, 95)},
     }
+
+
+async def _without_model(client: LanguageClient, keys: int) -> list[float]:
+    """Milliseconds from a key to its answer in a comment of a long file: the server does all it does, but asks no model."""
+    lines = ("".join(Path(argparse.__file__).read_text("utf-8")).splitlines(keepends=True) * 2)[:LONG_LINES]
+    line = LONG_LINES // 2
+    lines.insert(line, "# \n")
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(LONG_URI, "python", 1, "".join(lines))))
+    waits = []
+    for number in range(keys):
+        position = types.Position(line, 2 + number)
+        change = types.TextDocumentContentChangePartial(types.Range(position, position), "x")
+        identifier = types.VersionedTextDocumentIdentifier(uri=LONG_URI, version=2 + number)
+        asked = time.perf_counter()
+        client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
+        await _ask(client, types.Position(line, 3 + number), LONG_URI)
+        waits.append((time.perf_counter() - asked) * 1000)
+    return waits[1:]  # the first one parses the whole file
 
 
 async def _burst(client: LanguageClient, position: types.Position, version: int) -> float:
@@ -89,9 +112,9 @@ async def _burst(client: LanguageClient, position: types.Position, version: int)
     return waited
 
 
-async def _ask(client: LanguageClient, position: types.Position) -> bool:
+async def _ask(client: LanguageClient, position: types.Position, uri: str = URI) -> bool:
     params = types.InlineCompletionParams(
-        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic), types.TextDocumentIdentifier(URI), position
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic), types.TextDocumentIdentifier(uri), position
     )
     found = await client.text_document_inline_completion_async(params)
     return isinstance(found, types.InlineCompletionList) and bool(found.items)

@@ -31,9 +31,9 @@ def refusal(path: Path, roots: Sequence[Path] = (), ignore_files: Sequence[str] 
     reads them: later lines and deeper files win, and nothing comes back inside a folder that is ignored. A link is also what it
     leads to.
     """
-    given = Path(os.path.abspath(path))
-    for place in dict.fromkeys((given, Path(os.path.realpath(given)))):
-        if _by_name().match_file(place.relative_to(place.anchor).as_posix()):
+    given = os.path.abspath(path)
+    for place in map(Path, dict.fromkeys((given, os.path.realpath(given)))):
+        if _is_named_secret(place):
             return f"the name of {place.name} says that it may hold secrets"
         if rule := _ignoring(place, roots, ignore_files):
             return f"{place.name} is ignored by {rule}"
@@ -95,6 +95,11 @@ def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
             continue
         good.append(line)
     return GitIgnoreSpec.from_lines(good)
+
+
+@lru_cache(maxsize=1024)
+def _is_named_secret(path: Path) -> bool:
+    return _by_name().match_file(path.relative_to(path.anchor).as_posix())
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,9 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient as PlainClient
 from pytest_lsp import ClientServerConfig, LanguageClient
 
+from lsp_server.acceptance.store import outcomes
+from lsp_server.acceptance.tracker import Fate
+
 URI = "file:///project/a.py"
 LINE = 's = "😀é"; value = compute('
 ENCODINGS = {
@@ -262,3 +265,31 @@ async def test_logs_hold_no_code_even_in_detail(tmp_path: Path) -> None:
     client.exit(None)
     await client.stop()
     assert "mine" not in log.read_text()
+
+
+async def test_what_becomes_of_a_suggestion_is_written_down_without_code(tmp_path: Path) -> None:
+    client = PlainClient("test", "1")
+    await client.start_io("env", f"XDG_STATE_HOME={tmp_path}", sys.executable, "-m", "lsp_server", "lsp", "--stdio")
+    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities()))
+    client.initialized(types.InitializedParams())
+    text = "canary_in_the_mine = 1\nprint(canary"
+    open_document(client, text)
+    params = types.InlineCompletionParams(
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
+        types.TextDocumentIdentifier(URI),
+        types.Position(1, 12),
+    )
+    found = await client.text_document_inline_completion_async(params)
+    assert isinstance(found, types.InlineCompletionList)
+    taken = str(found.items[0].insert_text)
+    change = types.TextDocumentContentChangePartial(types.Range(types.Position(1, 12), types.Position(1, 12)), taken)
+    client.text_document_did_change(
+        types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=URI, version=2), [change])
+    )
+    await client.shutdown_async(None)
+    client.exit(None)
+    await client.stop()
+    file = tmp_path / "quickfill" / "acceptance.sqlite3"
+    [outcome] = outcomes(file)
+    assert (outcome.fate, outcome.taken, outcome.by_hand) == (Fate.WHOLE, len(taken), True)
+    assert b"mine" not in b"".join(path.read_bytes() for path in file.parent.iterdir())

@@ -1,0 +1,1 @@
+"""What becomes of suggestions: told from the edits that follow, kept on this machine, without a word of code."""
