@@ -20,8 +20,10 @@ SUGGESTIONS = {"x = ": ["40 + 2"]}
 
 @pytest.fixture(autouse=True, scope="module")
 def open_file(desk: Desk) -> None:
-    """One file for all of these: they are about the server."""
+    """One file for all of these: they are about the server. The first one knows it before another takes its place."""
     desk.window.open("life.py", "")
+    desk.script.wait_for(event="open", file="life.py")
+    desk.window.wait_for_status("ready")
 
 
 @pytest.fixture(autouse=True)
