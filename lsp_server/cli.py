@@ -765,8 +765,15 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
 
     import torch
 
+    from lsp_server.acceptance import report as acceptance
+    from lsp_server.acceptance import store
     from model.infilling.request import InfillRequest
 
+    try:
+        week = time.strftime("%Y-%m-%d", time.localtime(time.time() - 7 * 86_400))
+        silent: dict[str, int] | str = dict(acceptance.reasons(store.silences(store.usual_place()), week).most_common(5))
+    except store.StoreError as error:
+        silent = str(error)
     began = time.perf_counter()
     engine = _engine(model)
     loaded = time.perf_counter() - began
@@ -787,6 +794,7 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
         "completion_ms": round(sorted(times)[2], 1),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "limits": card.limits,
+        "silent_this_week": silent or "not once",
     }
     _report(lambda: report, as_json)
 
