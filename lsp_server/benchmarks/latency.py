@@ -39,7 +39,9 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
     began = time.perf_counter()
     command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
     await client.start_io(sys.executable, *command)
-    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities()))
+    await client.initialize_async(
+        types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options={"acceptance_log": False})
+    )
     client.initialized(types.InitializedParams())
     text = "".join(lines[:AT] + lines[AT + LINES :])
     client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, text)))

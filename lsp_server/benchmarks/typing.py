@@ -106,7 +106,9 @@ async def _replay(repository: Path, keys: int, model: str | None) -> Session:
     client = LanguageClient("quickfill-bench", "1")
     command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
     await client.start_io(sys.executable, *command)
-    await client.initialize_async(types.InitializeParams(capabilities=types.ClientCapabilities()))
+    await client.initialize_async(
+        types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options={"acceptance_log": False})
+    )
     client.initialized(types.InitializedParams())
     typist = Typist(client, Tally())
     with Progress(disable=not sys.stderr.isatty()) as bars:
