@@ -1,0 +1,202 @@
+"""Commands under `quickfill eval`: how good a model is.
+
+Knows which measurement belongs to which command.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lsp_server.cli.common import (
+    CACHE,
+    JsonOption,
+    ModelOption,
+    UserError,
+    app,
+    check_plot,
+    load_engine,
+    one_line_errors,
+    print_report,
+)
+from lsp_server.settings import Settings
+
+if TYPE_CHECKING:
+    from model.engine.engine import Engine
+
+
+evaluations = typer.Typer(no_args_is_help=True, help="Measure the quality of a model.")
+app.add_typer(evaluations, name="eval")
+
+
+TwinOption = Annotated[
+    Path | None, typer.Option("--twin", help="Folder of a model to measure beside, in the same run: an autoregressive one.")
+]
+
+
+CandidatesOption = Annotated[
+    int, typer.Option("--candidates", min=1, max=8, help="Fillings that are tried; the likeliest as a whole is the answer.")
+]
+
+
+CodeOption = Annotated[Path, typer.Option("--data", help="A corpus file (.jsonl) or a folder of Python code.")]
+
+
+UncheckedOption = Annotated[bool, typer.Option("--unchecked", help="Pure diffusion.")]
+
+
+HELDOUT = CACHE / "corpus" / "heldout.jsonl"
+
+
+@evaluations.command("humaneval-infilling")
+def humaneval_infilling(
+    data: Annotated[Path, typer.Option("--data", help="A file of the benchmark (.jsonl or .jsonl.gz).")],
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first problems.")] = None,
+    samples_out: Annotated[Path | None, typer.Option("--samples-out", help="Write the completions here.")] = None,
+    unchecked: UncheckedOption = False,
+    candidates: CandidatesOption = 1,
+    twin: TwinOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """pass@1 on HumanEval-Infilling. Runs the code that the model writes, with limits on what it may touch."""
+    from lsp_server.tables import print_humaneval
+    from model.evaluation import humaneval_infilling as benchmark
+
+    with one_line_errors():
+        report = benchmark.evaluate(load_engine(model), data, limit, samples_out, not unchecked, _twin(twin), candidates)
+    if as_json:
+        print(json.dumps(report.as_json()))
+    else:
+        print_humaneval(report)
+
+
+@evaluations.command()
+def lines(
+    data: CodeOption = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 1000,
+    unchecked: UncheckedOption = False,
+    candidates: CandidatesOption = 1,
+    twin: TwinOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Quality on hidden code by where the cursor stands, beside copying from the same file."""
+    from lsp_server.tables import print_lines
+    from model.evaluation import lines as benchmark
+
+    with one_line_errors():
+        report = benchmark.evaluate(load_engine(model), data, limit, not unchecked, _twin(twin), candidates)
+    if as_json:
+        print(json.dumps(report.as_json()))
+    else:
+        print_lines(report)
+
+
+@evaluations.command()
+def curve(
+    plot: Annotated[Path, typer.Option("--plot", help="Draw the curve here (.png or .svg).")],
+    data: CodeOption = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 200,
+    twin: TwinOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Quality against forward passes and latency, from fully checked to one step of diffusion. Needs the `eval` extra."""
+    try:
+        from model.evaluation.plot import FORMATS, draw
+    except ImportError as error:
+        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+    from lsp_server.tables import print_curve
+    from model.evaluation.curve import measure
+
+    check_plot(plot, FORMATS)
+    with one_line_errors():
+        points = measure(load_engine(model), data, limit, _twin(twin))
+        draw(points, plot)
+    if as_json:
+        print(json.dumps({"benchmark": "curve", "n": limit, "points": [point.as_json() for point in points]}))
+    else:
+        print_curve(points)
+
+
+@evaluations.command()
+def deadline(
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the curve here (.png or .svg).")] = None,
+    data: CodeOption = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 200,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Quality against the deadline, and how punctual answers are. Needs the `eval` extra."""
+    from lsp_server.tables import print_deadlines
+    from model.evaluation.deadlines import draw, measure
+
+    with one_line_errors():
+        points = measure(load_engine(model), data, limit)
+    if plot is not None:
+        try:
+            draw(points, plot)
+        except ImportError as error:
+            raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"--plot {plot}: {error}") from None
+    if as_json:
+        print(json.dumps({"benchmark": "deadline", "n": limit, "points": [point.as_json() for point in points]}))
+    else:
+        print_deadlines(points)
+
+
+@evaluations.command()
+def drafts(
+    data: CodeOption = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines; a quarter as many blocks.")] = 300,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What each source of drafts saves: passes and time of the same texts with every combination of sources."""
+    from lsp_server.tables import print_drafts
+    from model.evaluation.drafts import measure
+
+    with one_line_errors():
+        found = measure(load_engine(model), data, limit)
+    if as_json:
+        print(json.dumps({"benchmark": "drafts", "combinations": [drafting.as_json() for drafting in found]}))
+    else:
+        print_drafts(found)
+
+
+def _twin(folder: Path | None) -> Engine | None:
+    return None if folder is None else load_engine(str(folder))
+
+
+@evaluations.command()
+def confidence(
+    data: CodeOption = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many lines to measure on, and to calibrate on.")] = 600,
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0, max=1, help="The `min_confidence` to report on.")
+    ] = Settings().min_confidence,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="First calibrate the model anew, and write that into its folder.")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the curves into this file (.svg, .png).")] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How often what is shown is right, and how often something is shown, by the confidence asked for."""
+    from model.checkpoints.store import BUNDLED, save_calibration
+    from model.evaluation import confidence as benchmark
+
+    def measure() -> dict[str, object]:
+        if calibrate:
+            save_calibration(Path(model) if model else BUNDLED, benchmark.calibrate(load_engine(model), data, limit))
+        return benchmark.evaluate(load_engine(model), data, limit, threshold, plot)
+
+    try:
+        print_report(measure, as_json)
+    except ImportError as error:
+        raise UserError(f"this needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
