@@ -20,6 +20,7 @@ from model.evaluation import deadlines, humaneval_infilling, lines
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
 from model.evaluation.engine_speed import Report, Speed
+from model.evaluation.holes import Way
 from model.evaluation.intervals import Estimate
 
 _SHARES = {"exact_match": "exact match, %", "first_token": "first token right, %"}
@@ -111,6 +112,15 @@ def print_drafts(found: Sequence[Drafting]) -> None:
             f"{100 * drafting.same_text:.1f}",
             accepted,
         )
+    _console().print(table)
+
+
+def print_holes(ways: Sequence[Way]) -> None:
+    shares = ("all right, %", "minus the first", "the same name, %", "a hole right, %")
+    table = _table(f"three holes with one name, {ways[0].n} cases", "", *shares, "passes", "ms, mean")
+    for way in ways:
+        cells = (_cell(value, True) for value in (way.all_right, way.ahead, way.agree, way.holes_right))
+        table.add_row(way.name, *cells, _cell(way.passes, False), _cell(way.milliseconds, False))
     _console().print(table)
 
 

@@ -169,6 +169,25 @@ def drafts(
         print_drafts(found)
 
 
+@evaluations.command()
+def holes(
+    data: CodeOption = HELDOUT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many cases, each of three holes.")] = 300,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Three holes that depend on each other, filled jointly and one by one."""
+    from lsp_server.tables import print_holes
+    from model.evaluation.holes import measure
+
+    with one_line_errors():
+        ways = measure(load_engine(model), data, limit)
+    if as_json:
+        print(json.dumps({"benchmark": "holes", "ways": [way.as_json() for way in ways]}))
+    else:
+        print_holes(ways)
+
+
 def _twin(folder: Path | None) -> Engine | None:
     return None if folder is None else load_engine(str(folder))
 
