@@ -392,10 +392,10 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         server.record.is_shown("what was computed ahead" if ahead else "the model")
         server.tell_status()
         shown(document, offset, selected, found.candidates[0], by_hand)
-        if not any(candidate.replaced for candidate in found.candidates):
-            server.shown.remember(uri, Shown(text[:offset], text[offset:], found.candidates, by_hand))
+        best = found.candidates[0]
+        alike = tuple(candidate for candidate in found.candidates if candidate.replaced == best.replaced)
+        server.shown.remember(uri, Shown(text[:offset], text[offset:], alike, by_hand, best.replaced))
         if not by_hand:
-            best = found.candidates[0]
             server.look_ahead(uri, _taken(text, offset, best.text, best.replaced), offset + len(best.text), language)
         return _items(typed, at, [(candidate.text, candidate.replaced) for candidate in found.candidates])
 

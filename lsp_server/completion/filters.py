@@ -124,8 +124,8 @@ def without_repetition(text: str, around: Around) -> str:
     lines = text.split("\n")
     stripped = [line.strip() for line in lines]
     above = [line.strip() for line in around.before.split("\n")[:-1] if line.strip()][-MOST_LINES_BELOW:]
-    said = [line for line in stripped if line]
-    if not around.left.strip() and said and _says_much(said) and above[-len(said) :] == said:
+    said = [line.strip() for line in [around.left + lines[0], *lines[1:]] if line.strip()]
+    if not around.rest.strip() and said and _says_much(said) and above[-len(said) :] == said:
         return ""
     for size in range(1, len(lines) // 2 + 1):
         for start in range(len(lines) - 2 * size + 1):

@@ -24,6 +24,7 @@ class Shown:
     after: str
     candidates: tuple[Candidate, ...]
     by_hand: bool
+    replaces: int = 0  # characters behind the cursor that make way for any of them
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def _rest(shown: Shown, before: str, after: str) -> Rest | None:
     if not left:
         return None
     if not closed:
-        return Rest(tuple(left))
-    return _around_closed(left, closed)
+        return Rest(tuple(left), shown.replaces)
+    return None if shown.replaces else _around_closed(left, closed)
 
 
 def _around_closed(candidates: Sequence[Candidate], closed: str) -> Rest | None:

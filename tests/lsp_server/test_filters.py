@@ -23,6 +23,8 @@ EXAMPLES = [
     ("the lines below", "python", "def f():\n    |\n    return total + 1\n", "total = 0\n    return total + 1", "total = 0"),
     ("the lines below", "python", "    |\n    total = count + 1\n", "total = count + 1", ""),
     ("the lines below", "python", "import |\nimport pytest\n", "pytest", ""),
+    ("secrets", "python", "password = |\n", "'<secret>'", ""),
+    ("repetition", "python", "settings.check_url()\nsettings.|\n", "check_url()", ""),
     ("the lines below", "python", "count = 11|\ncount = 11\ntotal = count + 1\n", "\ntotal = count + 1", ""),
     ("the lines below", "c", "void f() {\n    |\n    release(buffer);\n}\n", "a();\n    release(buffer);\n}", "a();"),
     ("repetition", "python", "    |\n", "a = compute(b)\n    a = compute(b)\n    a = compute(b)", "a = compute(b)"),

@@ -103,6 +103,16 @@ def test_a_suggestion_that_goes_on_behind_what_the_editor_closed_replaces_it() -
     assert suggestions.rest("a", BEFORE + "f(", ")" + AFTER, False) == Rest((Candidate(("a).b",), 0.0),), 1)
 
 
+def test_who_types_along_with_what_replaces_a_bracket_keeps_it_and_the_bracket_still_goes() -> None:
+    suggestions = Suggestions()
+    suggestions.remember("a", Shown(BEFORE + "f(a", ")" + AFTER, (Candidate(("() + 1)",), 0.0),), False, replaces=1))
+    rest = suggestions.rest("a", BEFORE + "f(a(", ")" + AFTER, False)
+    assert rest is not None
+    assert [candidate.text for candidate in rest.candidates] == [") + 1)"]
+    assert rest.replaces == 1
+    assert suggestions.rest("a", BEFORE + "f(a(", "))" + AFTER, False) is None  # the editor has closed another one
+
+
 def test_documents_do_not_share_and_only_the_newest_suggestions_are_kept() -> None:
     suggestions = Suggestions()
     suggestions.remember("b", shown("abc"))
