@@ -31,6 +31,7 @@ from lsp_server.completion.shown import Shown, Suggestions
 from lsp_server.context import gate
 from lsp_server.context.window import sent_window
 from lsp_server.engine import EngineFailed, Infiller, ServerAway
+from lsp_server.fallback import FallbackEngine
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
@@ -102,8 +103,9 @@ class Quickfill(LanguageServer):
         return self._engine
 
     def _load(self) -> Infiller:
-        if self._remote is not None:
-            return self._remote
+        return self._load_model() if self._remote is None else FallbackEngine(self._remote, self._load_model)
+
+    def _load_model(self) -> Infiller:
         from model.engine.engine import Engine
 
         engine = Engine.load(self.settings.model, self.settings.threads)
