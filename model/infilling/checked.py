@@ -87,6 +87,7 @@ class Chain:
     draft: DraftTree = field(default_factory=DraftTree)
     drafted: Counter[str] = field(default_factory=Counter)  # tokens that were proposed and read, by who proposed them
     accepted: Counter[str] = field(default_factory=Counter)  # those of them that were kept
+    bare: bool = True  # nothing is written yet but what is owed
     complete: bool = False  # it ended by itself: at `<eos>`, at the end of a line, or where the text behind the hole begins
     hurried: bool = False  # its end was written without a check
     unwanted: bool = False  # its log probability fell below what is wanted
@@ -186,13 +187,14 @@ class CheckedDecoder:
         """Log probabilities of the chain's next token: the model's, without what can not stand here, with copies mixed in."""
         return next_scores(
             logits, self._tokenizer, self._healing, self._limits, self._gate, self._copies, chain.matches[0], chain.owed,
-            not chain.tokens,
+            chain.bare,
         )  # fmt: skip
 
     def _write(self, chain: Chain, token: int, score: float) -> None:
         chain.tokens.append(token)
         chain.unread = [token]
         chain.scores.append(score)
+        chain.bare = chain.bare and is_bare(self._tokenizer, token, chain.owed)
         chain.owed = self._healing.owed_after(chain.owed, token)
         chain.matches = self._drafter.extended(chain.matches, token)
         chain.complete = (
@@ -297,6 +299,11 @@ class CheckedDecoder:
         return self._drafter.tree(ending, chain.matches, slots, most, forbidden)
 
 
+def is_bare(tokenizer: Tokenizer, token: int, owed: bytes) -> bool:
+    """Whether a token spells no more than what is owed, and so adds nothing to the hole's text."""
+    return len(tokenizer.bytes_of(token)) <= len(owed)
+
+
 def next_scores(
     logits: Tensor,
     tokenizer: Tokenizer,
@@ -310,8 +317,9 @@ def next_scores(
 ) -> Tensor:
     """Log probabilities (vocabulary,) of a hole's next token, from the network's logits.
 
-    -inf for what can not stand here: marks, tokens that do not spell what is `owed`, an end `at_start` where the hole may
-    not be empty. With a gate, what followed the longest match in the visible text is mixed in.
+    -inf for what can not stand here: marks, tokens that do not spell what is `owed`, an end `at_start` (before anything is
+    written but what is owed) where the hole may not be empty. With a gate, what followed the longest match in the visible text
+    is mixed in.
     """
     allowed = logits.clone()
     allowed[tokenizer.ordinary :] = float("-inf")

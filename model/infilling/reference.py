@@ -9,7 +9,7 @@ import torch
 
 from model.architecture.network import Network
 from model.architecture.rows import causal_bias
-from model.infilling.checked import Limits, next_scores
+from model.infilling.checked import Limits, is_bare, next_scores
 from model.infilling.copies import Copies, CopyGate
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
@@ -28,10 +28,12 @@ def greedy(
     healing, copies = Healing(tokenizer), Copies(visible[:-1], tokenizer.ordinary)
     written: list[int] = []
     matches = copies.matches
+    bare = True
     while not limits.gives_up(written):
         logits = next_logits(network, [*visible, *written])
-        scores = next_scores(logits, tokenizer, healing, limits, gate, copies, matches, owed, not written)
+        scores = next_scores(logits, tokenizer, healing, limits, gate, copies, matches, owed, bare)
         token = int(scores.argmax())
+        bare = bare and is_bare(tokenizer, token, owed)
         owed, matches = healing.owed_after(owed, token), copies.extended(matches, token)
         written.append(token)
         if token == tokenizer.eos or limits.ends_line(tokenizer, written) or limits.goes_too_far(tokenizer, written):

@@ -184,3 +184,13 @@ def test_candidates_are_distinct_and_the_likeliest_one_is_first(bundled: Engine)
     assert len(set(texts)) == len(texts) > 1
     scores = [candidate.score for candidate in four.candidates]
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("before", ["first = \nsecond = ", "x = ", "x =", "    ", "f(a, "])
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_hole_that_must_not_be_empty_is_not_filled_with_blanks_that_were_there(
+    bundled: Engine, before: str, checked: bool
+) -> None:
+    request = InfillRequest((before, "\n"), max_tokens=16, single_line=True, allow_empty=False, checked=checked)
+    [candidate] = bundled.infill(request).candidates
+    assert candidate.text
