@@ -1,9 +1,9 @@
 """Checked decoding: drafts are re-read causally, and the longest run the model itself would have written is kept.
 
 Knows the tokens of one hole, drafts and acceptance. Knows no text cache's upkeep; whether there is time for a pass it asks the
-deadline. What it writes is, token for token, what greedy decoding one token at a time writes (tested against `reference.py`); drafts only change how many
-passes it takes. Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with the model as one of its
-own drafters (TiDAR, 2025).
+deadline. What it writes is, token for token, what greedy decoding one token at a time writes (tested against `reference.py`);
+drafts only change how many passes it takes. Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with
+the model as one of its own drafters (TiDAR, 2025).
 """
 
 from __future__ import annotations
