@@ -43,7 +43,9 @@ WATCH = """() => {
       waiting = false;
       requestAnimationFrame((time) => { window.measured = { wait: performance.now() - pressed, kept: before !== '' }; });
     }
-  }).observe(document.body, { subtree: true, childList: true, characterData: true, attributeFilter: ['class'] });
+  }).observe(document.body, {
+    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ['class'],
+  });
 }"""
 
 
