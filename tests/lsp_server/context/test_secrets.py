@@ -32,6 +32,13 @@ FOUND = [
     ("login(user, password='", "tr0ub4dor&3", "')"),
     ("export API_TOKEN=", "abc123def456", ""),
     ("salt = '", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "'"),
+    ('API_KEY = "', "CANARYSECRETVALUE", '"'),
+    ('SECRET_KEY = "', "django-insecure-8f$k2@j!x", '"'),
+    ('headers = {"Authorization": "Bearer ', "abcDEF123456ghiJKL", '"}'),
+    ('connect("Server=x;Password=', "hunter22", ';User=bob")'),
+    ('get("https://example.com/?api_key=', "abc123def456", '&page=1")'),
+    ("db_password: ", "s3cr3t!pass", "  # in YAML"),
+    ('key = "', "Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZg", '"'),
     ("blob = '", "c29tZSBsb25nIGJhc2U2NCBzZWNyZXQgd2l0aCBlbnRyb3B5", "'"),
 ]
 ORDINARY = [
@@ -47,6 +54,12 @@ ORDINARY = [
     "name = 'a_rather_long_name_with_underscores_in_it'",
     "raise ValueError('the secret must not be empty')",
     "print('the quick brown fox jumps over the lazy dog')",
+    "login(password=password1, token=token2)",
+    "tokens = tokenize('foo=bar(baz)')",
+    "class TestMultiGraphISOVF2pp(TestMultiGraphISO_3):",
+    "from legacy import v3_2_0_session_header_format",
+    "def test_davis_southern_women_detail_3_and_4():",
+    "token: Token2",
     "xs = [1, 2, 3]  # https://example.com/a/very/long/path/to/some/page",
 ]
 
