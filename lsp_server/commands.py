@@ -114,14 +114,14 @@ def register_commands(server: Quickfill) -> None:
     @server.command(EXPLAIN)
     async def explain_place(ls: object, *arguments: object) -> str:
         uri, position = two(arguments, types.Position)
-        from lsp_server.context.explain import explain
+        from lsp_server.context.explain import explain, kept_out
         from model.checkpoints.store import load_tokenizer
 
         document = server.workspace.text_documents.get(uri)
         if document is None:
             return "The document is not open.\n"
         if (silence := server.refusal(document)) is not None and silence.kind is Kind.IGNORED:
-            return f"The model sees nothing of this document: {silence.sentence}.\n"
+            return kept_out(document.source, silence.sentence).as_markdown()
         return explain(load_tokenizer(server.settings.model), document.source, offset_at(document, position)).as_markdown()
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,6 +62,7 @@ class AnsweringProtocol(LanguageServerProtocol):
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
+            log.error("a message could not be read: %s", data.get("method"))
             if "id" in data and "method" in data:
                 self._send_response(data["id"], error=error.to_response_error())
             raise
@@ -171,10 +173,11 @@ class Quickfill(LanguageServer):
 
     def refusal(self, document: TextDocument) -> Silence | None:
         """Why the model may or can do nothing in a document, and does not get to see it; None if it does."""
-        scheme = document.uri.partition(":")[0]
-        if scheme == "file":
+        # Of any scheme: a cell of a notebook is as private as the notebook, and what will be saved as `.env` as that file.
+        path = to_fs_path("file:" + document.uri.partition(":")[2])
+        if path is not None and os.path.isabs(path):
             roots = [Path(folder) for one in self.workspace.folders.values() if (folder := to_fs_path(one.uri))]
-            why = gate.refusal(Path(document.path), roots, self.settings.ignore_files)
+            why = gate.refusal(Path(path), roots, self.settings.ignore_files)
             if why is not None:
                 return Silence(Kind.IGNORED, why)
         return unknown_language(document.language_id)
@@ -290,7 +293,8 @@ class Quickfill(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         # A pop-up for each failed keystroke is the complaint about such servers; the log and the status have it.
-        log.error("%s", error, exc_info=error)
+        # What a message that cannot be read was, its traceback would tell.
+        log.error("%s", error, exc_info=None if isinstance(error, JsonRpcException) else error)
 
 
 def create_server(model: Path | str | None = None, remote: RemoteEngine | None = None) -> Quickfill:
@@ -377,7 +381,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         except Cancelled:
             return _nothing(server, Silence(Kind.SUPERSEDED, "a newer request took this one's place"))
         except asyncio.CancelledError:
-            server.record.is_silent(Silence(Kind.WITHDRAWN, "the client took the request back"))
+            _nothing(server, Silence(Kind.WITHDRAWN, "the client took the request back"))
             raise
         except ServerAway as error:
             return _nothing(server, Silence(Kind.AWAY, str(error)))
@@ -468,7 +472,7 @@ def _tolerant_converter() -> Converter:
 
 def serve(model: str | None, tcp: tuple[str, int] | None, remote: RemoteEngine | None = None) -> None:
     """Runs the server until the client leaves: on standard input and output, or on a TCP address."""
-    logging.getLogger("pygls").setLevel(logging.WARNING)  # in more detail it logs whole messages, and with them code
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it logs holds messages, and with them code
     server = create_server(model, remote)
     run: Callable[[], None] = server.start_io if tcp is None else lambda: server.start_tcp(*tcp)
     run()

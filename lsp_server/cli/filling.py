@@ -43,12 +43,17 @@ def fill(
     place = parse_target(target)
     text = read_text(place.path)
     holes = _holes(text, place, to, mark)
-    from lsp_server.completion.complete import Place, complete
+    from lsp_server.completion.complete import Place, complete, nothing
+    from lsp_server.completion.reasons import Kind, Silence
+    from lsp_server.context import gate
     from lsp_server.engine import ServerAway
     from lsp_server.syntax.grammars import language_of
 
-    engine = remote_engine(server, model) or load_engine(model)
     settings = Settings()
+    if (why := gate.refusal(place.path, (), settings.ignore_files)) is not None:
+        _print_completion(nothing(Silence(Kind.IGNORED, why)), as_json)
+        return
+    engine = remote_engine(server, model) or load_engine(model)
     try:
         found = complete(engine, Place(text, holes, language_of(place.path)), settings, n, deadline_ms, False)
     except ServerAway as error:
@@ -69,11 +74,14 @@ def explain(
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from lsp_server.context import gate
     from lsp_server.context.explain import explain as explained
+    from lsp_server.context.explain import kept_out
     from model.checkpoints.store import CheckpointError, load_tokenizer
 
+    why = gate.refusal(place.path, (), Settings().ignore_files)
     try:
-        found = explained(load_tokenizer(model), text, cursor)
+        found = explained(load_tokenizer(model), text, cursor) if why is None else kept_out(text, why)
     except CheckpointError as error:
         raise UserError(str(error)) from None
     if as_json:

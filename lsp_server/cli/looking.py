@@ -25,7 +25,7 @@ def report_acceptance(
     """What became of the suggestions on this machine: shown, taken, kept, and why there were none. It knows no code."""
     from lsp_server.acceptance import report, store
 
-    check_plot(plot, report.FORMATS)
+    check_plot(plot)
     place = file or store.usual_place()
     since = time.time() - days * 86_400
     try:
@@ -35,8 +35,6 @@ def report_acceptance(
             report.draw(report.by_day(outcomes), plot)
     except store.StoreError as error:
         raise UserError(str(error)) from None
-    except ImportError as error:
-        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
     languages, daily = report.by_language(outcomes), report.by_day(outcomes)
     if as_json:
         groups = {"languages": languages, "days": daily}

@@ -128,6 +128,11 @@ def complete(
     )
 
 
+def nothing(silence: Silence) -> Completion:
+    """Where no model was asked."""
+    return Completion((), silence, 0, 0, dict.fromkeys(("context", "prefill", "denoise", "filter", "total"), 0.0), "")
+
+
 def _silence(infilling: Infilling, found: Filtered) -> Silence:
     if infilling.reason is not None:
         return silence_of_engine(infilling.reason)

@@ -101,6 +101,11 @@ def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, ot
     return Explanation(tuple(sections), _left_out(text, cursor, window.parts, sent, hidden, sections), budget)
 
 
+def kept_out(text: str, why: str, budget: int = 1024) -> Explanation:
+    """Of a file that no model may see."""
+    return Explanation((), (LeftOut("the whole file", why, len(text)),), budget)
+
+
 def _left_out(
     text: str, cursor: int, parts: tuple[str, ...], sent: tuple[str, ...], hidden: int, sections: list[Section]
 ) -> tuple[LeftOut, ...]:

@@ -6,14 +6,19 @@ Knows paths and ignore files. Knows no texts (what looks like a secret inside on
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-IGNORE_FILES = (".gitignore", ".quickfillignore", ".aiignore", ".aiexclude", ".cursorignore")
+GIT_IGNORE = ".gitignore"
+IGNORE_FILES = (GIT_IGNORE, ".quickfillignore", ".aiignore", ".aiexclude", ".cursorignore")
 SECRET_NAMES = (
     ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.gpg", "*.ppk",
     "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".ssh/", ".gnupg/", ".aws/", ".netrc", "_netrc", ".pgpass", ".my.cnf",
@@ -27,9 +32,9 @@ SECRET_NAMES = (
 def refusal(path: Path, roots: Sequence[Path] = (), ignore_files: Sequence[str] = IGNORE_FILES) -> str | None:
     """Why no model may see the file, in a few words; None if it may.
 
-    Ignore files count from the workspace folder that holds the file (without one: from the repository) down to it, as git
-    reads them: later lines and deeper files win, and nothing comes back inside a folder that is ignored. A link is also what it
-    leads to.
+    Ignore files count from the repository or the workspace folder that holds the file, whichever is higher, down to it, as git
+    reads them: later lines and deeper files win, and nothing comes back inside a folder that is ignored. What git tracks although
+    it is ignored counts as ignored. A link is also what it leads to.
     """
     given = os.path.abspath(path)
     for place in map(Path, dict.fromkeys((given, os.path.realpath(given)))):
@@ -40,61 +45,83 @@ def refusal(path: Path, roots: Sequence[Path] = (), ignore_files: Sequence[str] 
     return None
 
 
-def _ignoring(path: Path, roots: Sequence[Path], ignore_files: Sequence[str]) -> Path | None:
+def _ignoring(path: Path, roots: Sequence[Path], ignore_files: Sequence[str]) -> str | None:
     """The ignore file that excludes the path."""
-    top = _top(path, roots)
-    steps = [*reversed([folder for folder in path.parents if folder.is_relative_to(top)]), path]
-    rules: list[tuple[Path, GitIgnoreSpec]] = []
-    for folder, step in pairwise(steps):
-        rules += _rules_in(folder, ignore_files)
-        decided: Path | None = None
-        for file, spec in rules:
-            name = step.relative_to(file.parent).as_posix() + ("" if step == path else "/")
-            found = spec.check_file(name).include
-            if found is not None:
-                decided = file if found else None
+    folders = [str(folder) for folder in path.parents]  # from the file's own upwards: compared as texts, for that is fast
+    repository = next((folder for folder in folders if os.path.lexists(os.path.join(folder, ".git"))), None)
+    tops = [folders.index(root) for root in (repository, *map(str, roots)) if root in folders]
+    way = folders[max(tops, default=0) :: -1]
+    names = path.parts[-len(way) :]
+    rules: list[tuple[int, str, _Rules]] = []
+    decided: str | None = None
+    for depth, folder in enumerate(way):
+        if folder == repository and GIT_IGNORE in ignore_files:
+            rules += _rules_in(depth, folder, (os.path.join(".git", "info", "exclude"),))
+        rules += _rules_in(depth, folder, ignore_files)
+        is_file = depth + 1 == len(way)
+        for level, file, found in rules:
+            name = "/".join(names[level : depth + 1]) + ("" if is_file else "/")
+            excluded = found.exclude(name)
+            if excluded is not None:
+                decided = file if excluded else None
         if decided is not None:
             return decided
-    return None
+    return decided
 
 
-def _top(path: Path, roots: Sequence[Path]) -> Path:
-    holding = [root for root in roots if path.is_relative_to(root)]
-    if holding:
-        return min(holding, key=lambda root: len(root.parts))
-    return next((folder for folder in path.parents if (folder / ".git").exists()), path.parent)
-
-
-def _rules_in(folder: Path, ignore_files: Sequence[str]) -> Iterator[tuple[Path, GitIgnoreSpec]]:
+def _rules_in(level: int, folder: str, ignore_files: Sequence[str]) -> Iterator[tuple[int, str, _Rules]]:
     for name in ignore_files:
-        file = folder / name
+        file = os.path.join(folder, name)
         try:
-            state = file.stat()
+            state = os.stat(file)
         except OSError:
             continue
-        yield file, _rules(file, state.st_mtime_ns, state.st_size)
+        if stat.S_ISREG(state.st_mode):
+            yield level, file, _rules(file, state.st_mtime_ns, state.st_size)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """The lines of one ignore file, the last one first."""
+
+    patterns: tuple[GitIgnoreSpecPattern, ...]
+
+    def exclude(self, name: str) -> bool | None:
+        """Whether a file, or a folder (`a/b/`), is excluded; None if no line is about it.
+
+        `pathspec` also finds patterns that match a folder further up; what those decide was decided there.
+        """
+        for pattern in self.patterns:
+            if pattern.regex is not None and any(_is_all(found, name) for found in pattern.regex.finditer(name)):
+                return bool(pattern.include)
+        return None
+
+
+def _is_all(found: re.Match[str], name: str) -> bool:
+    """Whether a pattern was found to match all of a name. The group marks the slash behind a folder.
+
+    What matches up to a slash without that mark is `a/**`: what lies in the folder, and not the folder.
+    """
+    if found.groupdict().get("ps_d"):
+        return found.end() == len(name)
+    return not name.endswith("/") or found.end() < len(name)
 
 
 @lru_cache(maxsize=256)
-def _rules(file: Path, changed: int, size: int) -> GitIgnoreSpec:
-    """The rules of a file as it was then. One that cannot be read hides everything that it could be about."""
+def _rules(file: str, changed: int, size: int) -> _Rules:
+    """The rules of a file as it was then: a line that is no pattern is left out, as git does.
+
+    A file that cannot be read hides everything that it could be about.
+    """
     try:
-        lines = file.read_text("utf-8", "replace").splitlines()
+        lines = Path(file).read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = ["*"]
-    return _spec(lines)
-
-
-def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
-    """A line that is no pattern is left out, as git does."""
-    good = []
-    for line in lines:
-        try:
-            GitIgnoreSpec.from_lines([line])
-        except ValueError:
-            continue
-        good.append(line)
-    return GitIgnoreSpec.from_lines(good)
+    patterns = []
+    for line in reversed(lines):
+        with suppress(ValueError):
+            patterns.append(GitIgnoreSpecPattern(line))
+    return _Rules(tuple(pattern for pattern in patterns if pattern.include is not None))
 
 
 @lru_cache(maxsize=1024)

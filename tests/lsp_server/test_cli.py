@@ -113,3 +113,16 @@ def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("name", [".env", "ignored.py"])
+def test_a_file_that_is_kept_out_is_neither_filled_nor_explained(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".gitignore").write_text("ignored.py\n")
+    file = tmp_path / name
+    file.write_text("CANARY = 'in the mine'\nx = CAN")
+    answer = filled(f"{file}:2:8")
+    assert (answer["text"], answer["candidates"], answer["forward_passes"]) == ("", [], 0)
+    assert name in str(answer["reason"])
+    explained = run("explain", f"{file}:2:8", "--json")
+    assert "CANARY" not in explained.stdout
+    assert name in json.loads(explained.stdout)["left_out"][0]["why"]

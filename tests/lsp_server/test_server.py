@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 from pathlib import Path
@@ -226,6 +227,14 @@ async def test_a_client_that_wants_to_know_is_told_what_changes(curious_client: 
     assert [progress.kind for progress in client.progress_reports["quickfill/loading"]] == ["begin", "end"]
 
 
+async def test_a_cell_of_an_ignored_notebook_is_ignored_too(client: LanguageClient, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("private.ipynb\n")
+    uri = f"vscode-notebook-cell:{tmp_path}/private.ipynb#W0"
+    open_document(client, "import os\nos.pa", uri=uri)
+    assert await ask(client, 1, 5, uri=uri) == []
+    assert (await status_of(client))["silences"] == {"ignored file": 1}
+
+
 @pytest.mark.parametrize("name", [".env.py", "ignored.py"])
 async def test_the_model_sees_nothing_of_an_ignored_file(client: LanguageClient, tmp_path: Path, name: str) -> None:
     (tmp_path / ".git").mkdir()
@@ -239,7 +248,9 @@ async def test_the_model_sees_nothing_of_an_ignored_file(client: LanguageClient,
     assert status["candidates"] == 0
     place = {"line": 2, "character": 4}
     explained = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.explain", [uri, place]))
-    assert "sees nothing" in str(explained)
+    assert "0 of at most" in str(explained)
+    assert name in str(explained)
+    assert "import os" not in str(explained)
     filled = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.fillHoles", [uri]))
     assert name in str(filled)
 
@@ -261,9 +272,15 @@ async def test_logs_hold_no_code_even_in_detail(tmp_path: Path) -> None:
     )
     found = await client.text_document_inline_completion_async(params)
     assert "he_mine" in repr(found)
+    for change in ([text], [{"range": text, "text": text}], [{"range": {"start": text, "end": 1}, "text": text}]):
+        document = {"uri": URI, "version": text}
+        params = {"textDocument": document, "contentChanges": change}
+        message = json.dumps({"jsonrpc": "2.0", "method": "textDocument/didChange", "params": params}).encode()
+        client.protocol.writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(message), message))
     await client.shutdown_async(None)
     client.exit(None)
     await client.stop()
+    assert "could not be read: textDocument/didChange" in log.read_text()
     assert "mine" not in log.read_text()
 
 
