@@ -39,7 +39,9 @@ class FallbackEngine:
         """Raises what the engines raise; ServerAway only where this machine's engine is not there either, or not yet."""
         if self._why_away() is None:
             try:
-                return self._server.infill(request, session, cancelled)
+                found = self._server.infill(request, session, cancelled)
+                self._away = None  # when it leaves again, that is news
+                return found
             except ServerAway as error:
                 self._is_away(str(error))
         return self._on_this_machine().infill(request, session, cancelled)

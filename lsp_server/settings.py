@@ -40,7 +40,7 @@ class Settings(BaseModel):
     max_tokens: int = Field(64, ge=1, le=1024, description="Longest suggestion, in tokens.")
     candidates: int = Field(3, ge=1, le=8, description="Suggestions to cycle through when completion is asked for by hand.")
     # One half: what is shown unasked is more likely right than wrong. `quickfill eval confidence` measures what that leaves: at
-    # about every second place something is shown, and two thirds of it are right.
+    # more than every second place something is shown, and nearly three quarters of it are right.
     min_confidence: float = Field(
         0.5,
         ge=0,

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from lsp_server.acceptance.tracker import KEPT_AFTER, Fate, Outcome
 
-FORMATS = (".png", ".svg")
-
 
 @dataclass(frozen=True)
 class Group:

@@ -76,7 +76,10 @@ class _Document:
 
 
 class Tracker:
-    """Of all open documents. `tell` gets an outcome when it is known, and again when more is known of how much was kept."""
+    """Of all open documents in which something was shown.
+
+    `tell` gets an outcome when it is known, and again when more is known of how much was kept.
+    """
 
     def __init__(self, tell: Callable[[Outcome], None], clock: Callable[[], float] = time.time) -> None:
         self._tell, self._clock = tell, clock
@@ -96,8 +99,9 @@ class Tracker:
         state.pending = _Pending(outcome, offset, suggestion)
 
     def edited(self, document: str, text: str) -> None:
-        """The document's text is another one now."""
-        self._at(document, text)
+        """The document's text is another one now. Of one in which nothing was shown yet, nobody needs to know."""
+        if document in self._documents:
+            self._at(document, text)
 
     def closed(self, document: str) -> None:
         state = self._documents.pop(document, None)

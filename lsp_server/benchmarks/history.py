@@ -13,6 +13,7 @@ from pathlib import Path
 
 from model.tokenization.agreement import common_length
 
+SUFFIX = ".py"
 INDENTATION = 4  # blanks that one press of the tab key makes
 MOST_CHARACTERS = 200_000  # of a file
 MOST_WRITTEN = 600  # characters of one edit; more at once was pasted or generated, not typed
@@ -36,27 +37,26 @@ class Edit:
 
 @dataclass(frozen=True)
 class Change:
-    """One file of one commit. The edits are made one after another, each in the text that the ones before it have left."""
+    """One file as one commit changed it. Each edit is made in the text that the ones before it have left."""
 
-    commit: str
     path: str
     before: str
     edits: tuple[Edit, ...]
 
 
-def changes(repository: Path, suffix: str = ".py") -> Iterator[Change]:
-    """The changes of files of a kind, newest commits first. Raises HistoryError for what is no repository."""
-    for commit in _git(repository, "log", "--no-merges", "--diff-filter=M", "--format=%H", "--", f"*{suffix}").split():
+def changes(repository: Path) -> Iterator[Change]:
+    """The changes of Python files, newest commits first. Raises HistoryError for what is no repository."""
+    for commit in _git(repository, "log", "--no-merges", "--diff-filter=M", "--format=%H", "--", f"*{SUFFIX}").split():
         names = _git(repository, "diff-tree", "--no-commit-id", "-r", "--name-only", "--diff-filter=M", "-z", commit)
         for path in names.split("\0"):
-            if not path.endswith(suffix):
+            if not path.endswith(SUFFIX):
                 continue
             before, after = _file(repository, f"{commit}^", path), _file(repository, commit, path)
             if before is None or after is None:
                 continue
             edits = tuple(edits_between(before, after))
             if edits and all(len(edit.written) <= MOST_WRITTEN for edit in edits):
-                yield Change(commit, path, before, edits)
+                yield Change(path, before, edits)
 
 
 def edits_between(before: str, after: str) -> list[Edit]:

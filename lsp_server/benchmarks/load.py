@@ -38,7 +38,6 @@ MOST_TYPISTS = 256
 LINES = 40  # that a typist writes before starting anew
 FILE_SIZES = range(6_000, 60_000)  # characters of the standard library's files that are typed
 START_SECONDS = 90.0  # that the server gets to load its model
-FORMATS = (".png", ".svg")
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,13 @@ from pygls.lsp.client import LanguageClient
 from pygls.workspace import TextDocument
 from rich.progress import Progress
 
-from lsp_server.benchmarks.history import Change, Edit, changes, next_key
+from lsp_server.benchmarks.history import Change, Edit, HistoryError, changes, next_key
 from lsp_server.positions import offset_at, position_of
 from lsp_server.syntax.places import cursor_in, parse_errors
 from model.tokenization.agreement import common_length
 
 READING_SECONDS = 0.2  # for which a person looks at a suggestion before taking it
 LEAST_TAKEN = 2  # characters that are worth a press of the tab key
-FORMATS = (".png", ".svg")
 
 
 @dataclass(frozen=True)
@@ -96,13 +95,15 @@ def percentile(waits: Sequence[float], q: int) -> float:
 
 
 def replay(repository: Path, keys: int, model: str | None) -> Session:
-    """Types about so many keys in the repository's newest changes. Raises HistoryError if it is none."""
+    """Types about so many keys in the repository's newest changes. Raises HistoryError where there are none."""
     return asyncio.run(_replay(repository, keys, model))
 
 
 async def _replay(repository: Path, keys: int, model: str | None) -> Session:
     history = changes(repository)
-    first = next(history, None)  # before a server is started for nothing
+    first = next(history, None)
+    if first is None:  # before a server is started for nothing
+        raise HistoryError(f"{repository}: no commit changes Python code by edits that a person could have typed")
     client = LanguageClient("quickfill-bench", "1")
     command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
     await client.start_io(sys.executable, *command)
@@ -113,7 +114,7 @@ async def _replay(repository: Path, keys: int, model: str | None) -> Session:
     typist = Typist(client, Tally())
     with Progress(disable=not sys.stderr.isatty()) as bars:
         bar = bars.add_task(repository.name, total=keys)
-        edits = await _type(typist, chain([first] if first else [], history), keys, lambda done: bars.update(bar, completed=done))
+        edits = await _type(typist, chain([first], history), keys, lambda done: bars.update(bar, completed=done))
     status = await client.workspace_execute_command_async(types.ExecuteCommandParams("quickfill.status"))
     await client.shutdown_async(None)
     client.exit(None)
@@ -215,10 +216,8 @@ class Typist:
         tally, text = self.tally, self._text
         tally.suggestions += 1
         tally.right += self._is_right(shown, cursor, rest)
-        first, line_break, _ = shown.text.partition("\n")
-        tally.lines_right += (rest + text[cursor:] + "\n").startswith(first + (line_break or "\n")) or (
-            not line_break and self._is_right(shown, cursor, rest)
-        )
+        first = shown.text.partition("\n")[0]
+        tally.lines_right += self._is_right(shown, cursor, rest) or f"{rest}{text[cursor:]}\n".startswith(f"{first}\n")
         taken = text[:cursor] + shown.text + text[cursor + shown.replaced :]
         tally.duplicates += says_again(taken, cursor, cursor + len(shown.text))
         without, with_it = (parse_errors(cursor_in(one, 0, "python").document) for one in (text, taken))

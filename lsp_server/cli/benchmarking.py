@@ -62,7 +62,7 @@ def load(
     from lsp_server.benchmarks import load as benchmark
     from lsp_server.engine import ServerAway
 
-    check_plot(plot, benchmark.FORMATS)
+    check_plot(plot)
     remote_engine(server, model)
     try:
         with one_line_errors(), benchmark.server_at(server, model, threads) as address:
@@ -71,8 +71,6 @@ def load(
             benchmark.draw(levels, plot)
     except ServerAway as error:
         raise UserError(str(error)) from None
-    except ImportError as error:
-        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
     if as_json:
         print(json.dumps(benchmark.as_json(levels)))
     else:
@@ -94,15 +92,13 @@ def bench_typing(
     from lsp_server.benchmarks.history import HistoryError
     from lsp_server.tables import print_typing
 
-    check_plot(plot, benchmark.FORMATS)
+    check_plot(plot)
     try:
         sessions = [benchmark.replay(repository.absolute(), keys, model) for repository in repositories]
         if plot is not None:
             benchmark.draw(sessions, plot)
     except HistoryError as error:
         raise UserError(str(error)) from None
-    except ImportError as error:
-        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
     if as_json:
         print(json.dumps({"benchmark": "typing", "repositories": [session.as_json() for session in sessions]}))
     else:
@@ -158,12 +154,9 @@ def _numbers(option: str, text: str) -> tuple[int, ...]:
 
 def _speed_drawing(plot: Path | None) -> Callable[[Sequence[Speed]], None]:
     """What draws into a file; nothing without one. Raises UserError before anything is measured."""
+    check_plot(plot)
     if plot is None:
         return lambda speeds: None
-    try:
-        from model.evaluation.plot import FORMATS
-        from model.evaluation.speed_plot import draw_speeds
-    except ImportError as error:
-        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
-    check_plot(plot, FORMATS)
+    from model.evaluation.speed_plot import draw_speeds
+
     return lambda speeds: draw_speeds(speeds, plot)

@@ -6,7 +6,7 @@ Knows arguments and the terminal. Knows no command.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Code completion by a diffusion language model, for editors and for the shell.",
 )
 
+PLOTS = (".png", ".svg")
 CACHE = Path.home() / ".cache" / "quickfill"
 
 
@@ -69,10 +70,23 @@ def remote_engine(server: str | None, model: str | None) -> RemoteEngine | None:
         raise UserError(str(error)) from None
 
 
-def check_plot(plot: Path | None, formats: Sequence[str]) -> None:
+def check_plot(plot: Path | None) -> None:
     """Before a long measurement, not after it."""
-    if plot is not None and (plot.suffix not in formats or not plot.absolute().parent.is_dir()):
-        raise UserError(f"--plot needs a file ending in {' or '.join(formats)} in a folder that exists, got {plot}")
+    if plot is None:
+        return
+    if plot.suffix not in PLOTS or not plot.absolute().parent.is_dir():
+        raise UserError(f"--plot needs a file ending in {' or '.join(PLOTS)} in a folder that exists, got {plot}")
+    with eval_extra():
+        import matplotlib  # noqa: F401
+
+
+@contextmanager
+def eval_extra() -> Iterator[None]:
+    """What is not installed is said in a line, with the command that installs it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f"this needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from lsp_server.cli.common import (
     CACHE,
     JsonOption,
     ModelOption,
-    UserError,
     app,
     check_plot,
+    eval_extra,
     load_engine,
     one_line_errors,
     print_report,
@@ -106,14 +106,11 @@ def curve(
     as_json: JsonOption = False,
 ) -> None:
     """Quality against forward passes and latency, from fully checked to one step of diffusion. Needs the `eval` extra."""
-    try:
-        from model.evaluation.plot import FORMATS, draw
-    except ImportError as error:
-        raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
+    check_plot(plot)
     from lsp_server.tables import print_curve
     from model.evaluation.curve import measure
+    from model.evaluation.plot import draw
 
-    check_plot(plot, FORMATS)
     with one_line_errors():
         points = measure(load_engine(model), data, limit, _twin(twin))
         draw(points, plot)
@@ -135,15 +132,11 @@ def deadline(
     from lsp_server.tables import print_deadlines
     from model.evaluation.deadlines import draw, measure
 
+    check_plot(plot)
     with one_line_errors():
         points = measure(load_engine(model), data, limit)
-    if plot is not None:
-        try:
+        if plot is not None:
             draw(points, plot)
-        except ImportError as error:
-            raise UserError(f"drawing needs more packages ({error.name}): pip install 'quickfill[eval]'") from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"--plot {plot}: {error}") from None
     if as_json:
         print(json.dumps({"benchmark": "deadline", "n": limit, "points": [point.as_json() for point in points]}))
     else:
@@ -210,12 +203,12 @@ def confidence(
     from model.checkpoints.store import BUNDLED, save_calibration
     from model.evaluation import confidence as benchmark
 
+    check_plot(plot)
+
     def measure() -> dict[str, object]:
         if calibrate:
             save_calibration(Path(model) if model else BUNDLED, benchmark.calibrate(load_engine(model), data, limit))
         return benchmark.evaluate(load_engine(model), data, limit, threshold, plot)
 
-    try:
+    with eval_extra():
         print_report(measure, as_json)
-    except ImportError as error:
-        raise UserError(f"this needs more packages ({error.name}): pip install 'quickfill[eval]'") from None

@@ -14,7 +14,6 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from model.evaluation.curve import Point
 
-FORMATS = (".png", ".svg")
 # Told apart by shape as well as by colour (Okabe and Ito's palette for colour-blind readers), in the order of first appearance.
 _STYLES = (("#0072B2", "o"), ("#56B4E9", "s"), ("#D55E00", "^"), ("#009E73", "v"), ("#E69F00", "P"), ("#000000", "D"))
 

@@ -100,6 +100,19 @@ def test_a_server_that_is_back_is_asked_again_after_a_while() -> None:
     assert pair.server.forgotten == pair.local.forgotten == ["file"]
 
 
+def test_each_time_the_server_leaves_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    pair = Pair()
+    for said in (1, 2):
+        pair.server.away = True
+        for _ in range(3):
+            with pytest.raises(ServerAway):
+                pair.written()
+            pair.now += AWAY_SECONDS
+        assert len(caplog.records) == said
+        pair.server.away = False
+        assert pair.written() == "the server"
+
+
 def test_without_any_model_the_reason_names_both() -> None:
     def fails() -> Infiller:
         raise ValueError("no weights")

@@ -238,6 +238,7 @@ def test_a_changed_setting_reaches_the_running_server(desk: Desk) -> None:
 def test_what_the_model_sees_is_shown_as_a_page(desk: Desk) -> None:
     begin(desk, "explain.py", "x = 1\n", explanation="# What stands here\n")
     desk.window.run_command("Quickfill: Explain")
-    desk.window.page.wait_for_selector(
-        ".tab[data-resource-name^='Preview What the model sees'], .tab[aria-label^='Preview What']"
-    )
+    page = desk.window.page
+    page.wait_for_selector(".tab[data-resource-name^='Preview What the model sees'], .tab[aria-label^='Preview What']")
+    heading = "What stands here"
+    assert wait_for(lambda: any(frame.query_selector(f"h1:has-text('{heading}')") for frame in page.frames), "the page's text")

@@ -79,6 +79,11 @@ def test_another_suggestion_ends_the_one_before(watch: Watch) -> None:
     assert [outcome.fate for outcome in watch.told.values()] == [Fate.LEFT]
 
 
+def test_a_document_in_which_nothing_is_shown_is_not_kept(watch: Watch) -> None:
+    watch.tracker.edited(URI, "password = 1\n")
+    assert watch.tracker._documents == {}
+
+
 def taken(watch: Watch) -> None:
     watch.shown("def f():\n    |\n", "return value + 1")
     watch.tracker.edited(URI, "def f():\n    return value + 1\n")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsp_server.benchmarks.history import Edit, HistoryError, changes, edits_between, next_key
-from lsp_server.benchmarks.typing import says_again
+from lsp_server.benchmarks.typing import replay, says_again
 
 BEFORE = "import os\n\n\ndef home(user):\n    return user\n"
 AFTER = "import os\n\n\ndef home(user):\n    path = os.path.join('home', user)\n    return path\n"
@@ -75,6 +75,13 @@ def test_changes_come_newest_first(repository: Path) -> None:
     assert newest.before == AFTER
     assert [edit.written for edit in newest.edits] == ["\nx = 1"]
     assert oldest.before == BEFORE
+
+
+def test_a_repository_without_edits_to_type_is_said_before_a_server_starts(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "nothing")
+    with pytest.raises(HistoryError, match="no commit changes Python code"):
+        replay(tmp_path, 10, None)
 
 
 def test_what_is_no_repository_is_said_in_a_line(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_transformers_writes_the_greedy_text_warm_and_cold() -> None:
 def test_llama_cpp_writes_the_greedy_text(tmp_path: Path, lookup: bool) -> None:
     pytest.importorskip("llama_cpp", reason="needs the bench extra")
     pytest.importorskip("gguf", reason="needs the bench extra")
-    from model.evaluation.rivals.llama_cpp import EXACT, LlamaCpp, prompt_lookup
+    from model.evaluation.rivals.llama_cpp import EXACT, LlamaCpp
 
-    rival = LlamaCpp(MODEL, tmp_path, 512, 1, prompt_lookup() if lookup else None, EXACT)
+    rival = LlamaCpp(MODEL, tmp_path, 512, 1, lookup, EXACT)
     for one in PROMPTS:
         rival.prepare(one)
         tokens = rival.write(one, FILL).tokens
