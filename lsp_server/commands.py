@@ -66,10 +66,11 @@ def register_commands(server: Quickfill) -> None:
         text, version = document.source, document.version
 
         def work(engine: Infiller, cancelled: Callable[[], bool]) -> Edit:
-            return make(Request(engine, server.settings, uri, cancelled), text, spans)
+            return make(Request(engine, server.settings, uri, cancelled, other_files), text, spans)
 
         try:
             spans = marked_holes(text) if ranges is None else _spans(document, ranges)
+            other_files = server.other_files(uri, text, spans[0][0] if spans else 0)
             edit = await server.run(uri, work)
         except Cancelled:
             return _nothing("a newer request took this one's place")
@@ -122,7 +123,8 @@ def register_commands(server: Quickfill) -> None:
             return "The document is not open.\n"
         if (silence := server.refusal(document)) is not None and silence.kind is Kind.IGNORED:
             return kept_out(document.source, silence.sentence).as_markdown()
-        return explain(load_tokenizer(server.settings.model), document.source, offset_at(document, position)).as_markdown()
+        tokenizer, offset = load_tokenizer(server.settings.model), offset_at(document, position)
+        return explain(tokenizer, document.source, offset, piece=server.neighbour(uri, document.source, offset)).as_markdown()
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:

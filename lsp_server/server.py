@@ -30,12 +30,16 @@ from lsp_server.completion.complete import LANGUAGES, Completion, Place, complet
 from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions
 from lsp_server.context import gate
+from lsp_server.context.neighbours import Neighbours
+from lsp_server.context.project import Project
+from lsp_server.context.similar import Piece, other_files_of
 from lsp_server.context.window import sent_window
 from lsp_server.engine import EngineFailed, Infiller, ServerAway
 from lsp_server.fallback import FallbackEngine
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
+from lsp_server.syntax.grammars import endings_of
 from lsp_server.syntax.places import Cursor, Quiet, cursor_in, quiet
 from model.infilling.request import Cancelled, Candidate
 
@@ -91,6 +95,7 @@ class Quickfill(LanguageServer):
         self._ahead: dict[str, _Ahead] = {}
         self._cursors: dict[str, Cursor] = {}  # for each document, where somebody asked last: its tree is parsed already
         self._remote = remote  # an engine in another process, instead of a model in this one
+        self.neighbours = Neighbours()
         self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
         self._engine: Future[Infiller] | None = None
         self._running: dict[str, threading.Event] = {}  # for each document, the switch that stops its request
@@ -169,15 +174,58 @@ class Quickfill(LanguageServer):
         """
         if self._remote is not None or self._engine is None or not self._engine.done() or self._engine.exception():
             return None
-        return self._engine.result().warm(document, sent_window(text, [(offset, offset)]).parts)
+        parts = sent_window(text, [(offset, offset)]).parts
+        return self._engine.result().warm(document, parts, self.other_files(document, text, offset))
+
+    def read_workspace(self) -> None:
+        """Begins to read what the model may see besides the document that is edited, if it may see any."""
+        wanted = self.settings.other_files
+        self.neighbours.serve(Project(self._roots(), LANGUAGES, self.settings.ignore_files) if wanted else None)
+
+    def watch_files(self) -> None:
+        """Asks the client to tell of files that change outside of it, if it can."""
+        workspace = self.client_capabilities.workspace
+        watching = workspace and workspace.did_change_watched_files
+        if watching and watching.dynamic_registration:
+            names = [*(f"*{ending}" for ending in endings_of(LANGUAGES)), *self.settings.ignore_files]
+            patterns = [types.FileSystemWatcher(f"**/{name}") for name in names]
+            options = types.DidChangeWatchedFilesRegistrationOptions(patterns)
+            what = types.Registration("quickfill-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+            self.client_register_capability(types.RegistrationParams([what]))
+
+    def neighbour(self, document: str, text: str, offset: int) -> Piece | None:
+        """The piece of another file that the model sees with a place, as far as one was chosen already."""
+        if not self.neighbours.serves:
+            return None
+        loop = asyncio.get_running_loop()
+
+        def chosen() -> None:
+            here = self.workspace.text_documents.get(document)
+            if here is not None and here.source == text:
+                self.read_ahead(document, text, offset)
+
+        def opened() -> dict[Path, str]:
+            documents = list(self.workspace.text_documents.values())
+            return {Path(one.path): one.source for one in documents if one.uri != document and self.refusal(one) is None}
+
+        def told() -> None:
+            loop.call_soon_threadsafe(chosen)
+
+        path = to_fs_path(document)
+        return self.neighbours.of(document, Path(path) if path else None, text, offset, opened, told)
+
+    def other_files(self, document: str, text: str, offset: int) -> tuple[str, ...]:
+        return other_files_of(self.neighbour(document, text, offset))
+
+    def _roots(self) -> list[Path]:
+        return [Path(folder) for one in self.workspace.folders.values() if (folder := to_fs_path(one.uri))]
 
     def refusal(self, document: TextDocument) -> Silence | None:
         """Why the model may or can do nothing in a document, and does not get to see it; None if it does."""
         # Of any scheme: a cell of a notebook is as private as the notebook, and what will be saved as `.env` as that file.
         path = to_fs_path("file:" + document.uri.partition(":")[2])
         if path is not None and os.path.isabs(path):
-            roots = [Path(folder) for one in self.workspace.folders.values() if (folder := to_fs_path(one.uri))]
-            why = gate.refusal(Path(path), roots, self.settings.ignore_files)
+            why = gate.refusal(Path(path), self._roots(), self.settings.ignore_files)
             if why is not None:
                 return Silence(Kind.IGNORED, why)
         return unknown_language(document.language_id)
@@ -195,7 +243,8 @@ class Quickfill(LanguageServer):
         if self._remote is None:
             cursor = self.cursor(document, text, offset, language)
             if quiet(cursor) is None:
-                place = Place(text, ((offset, offset),), language, document, cursor)
+                others = self.other_files(document, text, offset)
+                place = Place(text, ((offset, offset),), language, document, cursor, others)
                 self._ahead[document] = _Ahead(text, offset, asyncio.ensure_future(self._looked_ahead(place)))
 
     async def _looked_ahead(self, place: Place) -> Completion | None:
@@ -224,6 +273,7 @@ class Quickfill(LanguageServer):
         self.shown.forget(session)
         self._ahead.pop(session, None)
         self._cursors.pop(session, None)
+        self.neighbours.forget(session)
         if self._engine is not None:
             engine = self._engine
             self._worker.submit(lambda: engine.result().forget(session))
@@ -303,6 +353,8 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
     @server.feature(types.INITIALIZED)
     async def initialized(server: Quickfill, _: types.InitializedParams) -> None:
         server.look_at_what_was_taken()
+        server.read_workspace()
+        server.watch_files()
         await server.load()
 
     @server.feature(types.INITIALIZE)
@@ -313,6 +365,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
 
     @server.feature(types.SHUTDOWN)
     def shut_down(server: Quickfill, _: None) -> None:
+        server.neighbours.serve(None)
         for uri in list(server.workspace.text_documents):
             server.tracker.closed(uri)
         if server.store is not None:
@@ -320,8 +373,28 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     def configured(server: Quickfill, params: types.DidChangeConfigurationParams) -> None:
-        server.settings = server.settings.overlaid(params.settings)
+        before, server.settings = server.settings, server.settings.overlaid(params.settings)
         server.log_acceptance()
+        if (before.other_files, before.ignore_files) != (server.settings.other_files, server.settings.ignore_files):
+            server.read_workspace()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def other_folders(server: Quickfill, _: types.DidChangeWorkspaceFoldersParams) -> None:
+        server.read_workspace()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def files_changed(server: Quickfill, params: types.DidChangeWatchedFilesParams) -> None:
+        paths = [Path(path) for change in params.changes if (path := to_fs_path(change.uri))]
+        if any(path.name in server.settings.ignore_files for path in paths):
+            server.read_workspace()
+        else:
+            server.neighbours.changed(paths)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def saved(server: Quickfill, params: types.DidSaveTextDocumentParams) -> None:
+        path = to_fs_path(params.text_document.uri)
+        if path:
+            server.neighbours.changed([Path(path)])
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(server: Quickfill, params: types.DidChangeTextDocumentParams) -> None:
@@ -374,7 +447,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         if not by_hand and (why := quiet(cursor)) is not None:
             server.stop(uri)
             return _nothing(server, Silence(QUIET[why], f"nothing is suggested unasked in this place ({why})"))
-        place = Place(text, ((offset, offset),), language, uri, cursor)
+        place = Place(text, ((offset, offset),), language, uri, cursor, server.other_files(uri, text, offset))
         try:
             ahead = None if by_hand else await server.known_ahead(uri, text, offset)
             found = ahead or await server.suggest(place, by_hand)

@@ -57,6 +57,9 @@ class Settings(BaseModel):
         description="Names of files in the manner of .gitignore: what they exclude is neither completed nor read.",
         strict=False,
     )
+    other_files: bool = Field(
+        True, description="Show the model the piece of another file of the workspace that is most like the place being edited."
+    )
     acceptance_log: bool = Field(
         True,
         description="Count what is shown, taken and kept, without any code, in a file on this machine for `quickfill report`.",

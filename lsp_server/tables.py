@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lsp_server.acceptance.report import Group
+from lsp_server.benchmarks.context import Source
 from lsp_server.benchmarks.load import LIMIT_MS, Level, most_served
 from lsp_server.benchmarks.typing import Session, percentile
 from lsp_server.settings import Described
@@ -121,6 +122,16 @@ def print_holes(ways: Sequence[Way]) -> None:
     for way in ways:
         cells = (_cell(value, True) for value in (way.all_right, way.ahead, way.agree, way.holes_right))
         table.add_row(way.name, *cells, _cell(way.passes, False), _cell(way.milliseconds, False))
+    _console().print(table)
+
+
+def print_context(sources: Sequence[Source]) -> None:
+    columns = ("exact, %", "more than without", "tokens", "ms to choose, median", "ms to answer, median")
+    table = _table(f"what the model sees besides the file, {sources[0].n} ends of lines", "", *columns)
+    for source in sources:
+        cells = (_cell(value, True) for value in (source.exact, source.gain))
+        times = (f"{wait:.1f}" for wait in (source.choosing_ms, source.answering_ms))
+        table.add_row(source.name, *cells, f"{source.tokens:.0f}", *times)
     _console().print(table)
 
 

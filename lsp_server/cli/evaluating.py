@@ -181,6 +181,25 @@ def holes(
         print_holes(ways)
 
 
+@evaluations.command()
+def context(
+    repositories: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Workspaces of several files.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines, of all of them together.")] = 500,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ends of lines with and without what the model may see of other files of the workspace, by source."""
+    from lsp_server.benchmarks.context import measure
+    from lsp_server.tables import print_context
+
+    with one_line_errors():
+        sources = measure(load_engine(model), repositories, limit)
+    if as_json:
+        print(json.dumps({"benchmark": "context", "sources": [source.as_json() for source in sources]}))
+    else:
+        print_context(sources)
+
+
 def _twin(folder: Path | None) -> Engine | None:
     return None if folder is None else load_engine(str(folder))
 

@@ -43,9 +43,10 @@ def fill(
     place = parse_target(target)
     text = read_text(place.path)
     holes = _holes(text, place, to, mark)
-    from lsp_server.completion.complete import Place, complete, nothing
+    from lsp_server.completion.complete import LANGUAGES, Place, complete, nothing
     from lsp_server.completion.reasons import Kind, Silence
     from lsp_server.context import gate
+    from lsp_server.context.similar import other_files_of, piece_for
     from lsp_server.engine import ServerAway
     from lsp_server.syntax.grammars import language_of
 
@@ -55,7 +56,9 @@ def fill(
         return
     engine = remote_engine(server, model) or load_engine(model)
     try:
-        found = complete(engine, Place(text, holes, language_of(place.path)), settings, n, deadline_ms, False)
+        others = other_files_of(piece_for(place.path, text, holes[0][0], LANGUAGES, settings.ignore_files))
+        asked = Place(text, holes, language_of(place.path), other_files=others)
+        found = complete(engine, asked, settings, n, deadline_ms, False)
     except ServerAway as error:
         raise UserError(str(error)) from None
     _print_completion(found, as_json)
@@ -74,14 +77,21 @@ def explain(
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from lsp_server.completion.complete import LANGUAGES
     from lsp_server.context import gate
     from lsp_server.context.explain import explain as explained
     from lsp_server.context.explain import kept_out
+    from lsp_server.context.similar import piece_for
     from model.checkpoints.store import CheckpointError, load_tokenizer
 
-    why = gate.refusal(place.path, (), Settings().ignore_files)
+    ignore_files = Settings().ignore_files
+    why = gate.refusal(place.path, (), ignore_files)
     try:
-        found = explained(load_tokenizer(model), text, cursor) if why is None else kept_out(text, why)
+        if why is not None:
+            found = kept_out(text, why)
+        else:
+            piece = piece_for(place.path, text, cursor, LANGUAGES, ignore_files)
+            found = explained(load_tokenizer(model), text, cursor, piece=piece)
     except CheckpointError as error:
         raise UserError(str(error)) from None
     if as_json:

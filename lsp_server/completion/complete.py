@@ -30,13 +30,17 @@ def unknown_language(language: str | None) -> Silence | None:
 
 @dataclass(frozen=True)
 class Place:
-    """Holes in a document: each stands for text[start:end]; ascending, not overlapping. `cursor`: a single one, if known."""
+    """Holes in a document: each stands for text[start:end]; ascending, not overlapping. `cursor`: a single one, if known.
+
+    `other_files`: what the model sees besides the document.
+    """
 
     text: str
     holes: tuple[tuple[int, int], ...]
     language: str = LANGUAGES[0]
     session: str = ""
     cursor: Cursor | None = None
+    other_files: tuple[str, ...] = ()
 
     def cursors(self) -> tuple[Cursor, ...]:
         """The places of the holes in a text in which all of them are empty."""
@@ -96,6 +100,7 @@ def complete(
     left = None if deadline_ms is None else max(1.0, deadline_ms - (time.perf_counter() - began) * 1000)
     request = InfillRequest(
         window.parts,
+        place.other_files,
         candidates=candidates,
         deadline_ms=left,
         max_tokens=settings.max_tokens,

@@ -45,12 +45,13 @@ class Request:
     settings: Settings
     session: str
     cancelled: Callable[[], bool] | None = None
+    other_files: tuple[str, ...] = ()
 
     def complete(self, text: str, holes: Sequence[tuple[int, int]], candidates: int, lines: bool) -> Completion:
         settings = self.settings if lines else _one_line(self.settings)
         return complete(
             self.engine,
-            Place(text, tuple(holes), session=self.session),
+            Place(text, tuple(holes), session=self.session, other_files=self.other_files),
             settings,
             candidates,
             settings.deadline_ms,

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Literal
 
 from lsp_server.context.secrets import SECRET, secrets, without_secrets
+from lsp_server.context.similar import Piece, other_files_of
 from lsp_server.context.window import AFTER, BEFORE, as_model_text, cut_window
 from model.infilling.layout import encode_visible
 from model.tokenization.healing import split_partial_word
@@ -71,14 +72,14 @@ class Explanation:
         return "\n".join(lines) + "\n"
 
 
-def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, other_files: tuple[str, ...] = ()) -> Explanation:
+def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, piece: Piece | None = None) -> Explanation:
     """Raises ValueError for a cursor outside the text."""
     window = cut_window(text, [(cursor, cursor)])
     sent = without_secrets(window.parts)
     prefix, partial = split_partial_word(sent[0])
-    visible = encode_visible(tokenizer, (prefix, sent[1]), other_files, budget)
+    visible = encode_visible(tokenizer, (prefix, sent[1]), other_files_of(piece), budget)
     sources = {
-        tokenizer.file: Section("another file", "it was given as context", 0, ""),
+        tokenizer.file: Section("another file", _why(piece), 0, ""),
         tokenizer.far_suffix: Section(
             "text further below", "what fits of the window behind the block around the cursor", 0, "", "below"
         ),
@@ -99,6 +100,12 @@ def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, ot
         sections.append(Section("the word being typed", "taken back: the answer must spell it again", 0, partial, "above"))
     hidden = sum(end - start for start, end in secrets("".join(window.parts)))
     return Explanation(tuple(sections), _left_out(text, cursor, window.parts, sent, hidden, sections), budget)
+
+
+def _why(piece: Piece | None) -> str:
+    if piece is None:
+        return ""
+    return f"{piece.file} from line {piece.first_line}: {piece.alike:.0%} of the names there and around the cursor are the same"
 
 
 def kept_out(text: str, why: str, budget: int = 1024) -> Explanation:

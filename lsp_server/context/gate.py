@@ -45,6 +45,11 @@ def refusal(path: Path, roots: Sequence[Path] = (), ignore_files: Sequence[str] 
     return None
 
 
+def repository_of(path: Path) -> Path | None:
+    """The folder of the git repository that holds a file."""
+    return next((folder for folder in path.absolute().parents if os.path.lexists(folder / ".git")), None)
+
+
 def _ignoring(path: Path, roots: Sequence[Path], ignore_files: Sequence[str]) -> str | None:
     """The ignore file that excludes the path."""
     folders = [str(folder) for folder in path.parents]  # from the file's own upwards: compared as texts, for that is fast

@@ -7,6 +7,7 @@ grammars do not tell. Knows no text. Nothing is downloaded: a grammar whose whee
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -79,6 +80,11 @@ def grammar_of(name: str) -> Grammar | None:
         return None
     language = Language(getattr(module, entry.function)())
     return Grammar(language, re.compile(rf"(?:{entry.opens})\s*$"), entry.quotes, entry.strings_are_data)
+
+
+def endings_of(languages: Iterable[str]) -> tuple[str, ...]:
+    """How the names of the languages' files end; what has no ending is not among them."""
+    return tuple(ending for name in languages if name in _BY_NAME for ending in _BY_NAME[name].endings if ending)
 
 
 def language_of(path: PurePath) -> str:

@@ -1,0 +1,153 @@
+"""Is it worth its tokens? Ends of lines in files of real workspaces, with and without what the model may see of other files.
+
+Knows workspaces, sources of context and how to ask for an end of a line. Knows no decoding and no protocol. Every case is asked
+as the language server asks, with the same budget of tokens: what comes from another file takes the place of text further away.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from lsp_server.completion.complete import LANGUAGES
+from lsp_server.context.project import Project, SourceFile
+from lsp_server.context.similar import MOST_CHARACTERS, most_alike, other_files_of
+from lsp_server.context.window import sent_window
+from model.engine.engine import Engine
+from model.evaluation.intervals import Estimate, difference, share
+from model.infilling.request import InfillRequest
+
+LEAST_CHARACTERS = 8  # of a line that is cut, and
+LEAST_HIDDEN = 4  # of what is hidden of it
+LEAST_FILES = 2  # of a workspace
+
+Choose = Callable[["Case"], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """The end of a line, text[cursor:end], in one file of a workspace."""
+
+    files: Sequence[SourceFile]
+    file: SourceFile
+    cursor: int
+    end: int
+
+    @property
+    def hidden(self) -> str:
+        return self.file.text[self.cursor : self.end]
+
+    @property
+    def text(self) -> str:
+        """The file without what is hidden."""
+        return self.file.text[: self.cursor] + self.file.text[self.end :]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the cases came to with it. `gain`: exact answers more than without anything, on the same cases."""
+
+    name: str
+    n: int
+    exact: Estimate
+    gain: Estimate
+    tokens: float  # of other files, in the mean
+    choosing_ms: float  # median
+    answering_ms: float  # median; without a cache
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "n": self.n,
+            "exact": self.exact.rounded(),
+            "gain": self.gain.rounded(),
+            "tokens": round(self.tokens),
+            "choosing_ms": round(self.choosing_ms, 2),
+            "answering_ms": round(self.answering_ms, 1),
+        }
+
+
+@dataclass
+class _Tally:
+    exact: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    choosing: list[float] = field(default_factory=list)
+    answering: list[float] = field(default_factory=list)
+
+
+def measure(engine: Engine, folders: Sequence[Path], count: int, seed: int = 0) -> list[Source]:
+    """The sources, nothing first. Raises ValueError for a folder that is no workspace of several files."""
+    rng = np.random.default_rng(seed)
+    sources: dict[str, Choose] = {
+        "nothing": lambda case: (),
+        "the beginning of any file": lambda case: _any_beginning(rng, case),
+        "the most similar piece": _most_alike,
+    }
+    tallies = {name: _Tally() for name in sources}
+    for case in track(cases(folders, count, rng), "Filling", disable=not sys.stderr.isatty()):
+        parts = sent_window(case.text, [(case.cursor, case.cursor)]).parts
+        for name, choose in sources.items():
+            tally, began = tallies[name], time.perf_counter()
+            others = choose(case)
+            tally.choosing.append((time.perf_counter() - began) * 1000)
+            found = engine.infill(InfillRequest(parts, others, single_line=True, allow_empty=False))
+            text = found.candidates[0].text if found.candidates else ""
+            tally.exact.append(text.rstrip() == case.hidden.rstrip())
+            tally.answering.append(found.timings_ms["total"])
+            tally.tokens.append(sum(len(engine.model.tokenizer.encode(other)) for other in others))
+    without = next(iter(tallies.values())).exact
+    return [
+        Source(
+            name, len(own.exact), share(own.exact), difference(own.exact, without), statistics.fmean(own.tokens),
+            statistics.median(own.choosing), statistics.median(own.answering),
+        )
+        for name, own in tallies.items()
+    ]  # fmt: skip
+
+
+def cases(folders: Sequence[Path], count: int, rng: np.random.Generator) -> list[Case]:
+    """Places drawn from all files alike; raises ValueError where there are fewer than two of them."""
+    files: list[tuple[list[SourceFile], SourceFile]] = []
+    for folder in folders:
+        project = Project([folder], LANGUAGES)
+        project.scan()
+        own = project.files()
+        if len(own) < LEAST_FILES:
+            raise ValueError(f"{folder} is no workspace of several files that the model knows and may see")
+        files += [(own, file) for file in own]
+    found: list[Case] = []
+    for _ in range(50 * count):
+        if len(found) == count:
+            break
+        own, file = files[int(rng.integers(len(files)))]
+        case = _case(rng, own, file)
+        if case is not None:
+            found.append(case)
+    return found
+
+
+def _case(rng: np.random.Generator, files: Sequence[SourceFile], file: SourceFile) -> Case | None:
+    lines = file.text.split("\n")
+    number = int(rng.integers(len(lines)))
+    line = lines[number]
+    if len(line.strip()) < LEAST_CHARACTERS or line.lstrip().startswith("#"):
+        return None
+    indent, start = len(line) - len(line.lstrip()), sum(len(one) + 1 for one in lines[:number])
+    return Case(files, file, start + int(rng.integers(indent, len(line) - LEAST_HIDDEN + 1)), start + len(line))
+
+
+def _most_alike(case: Case) -> tuple[str, ...]:
+    return other_files_of(most_alike(case.files, case.file.path, case.text, case.cursor))
+
+
+def _any_beginning(rng: np.random.Generator, case: Case) -> tuple[str, ...]:
+    others = [file for file in case.files if file is not case.file]
+    other = others[int(rng.integers(len(others)))]
+    return (f"# {other.name}\n{other.text[:MOST_CHARACTERS]}",)
