@@ -84,6 +84,14 @@ class _Ahead:
         return self.offset == offset and self.text == text
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The place in a document where somebody asked last, or wrote."""
+
+    asked: tuple[str, int, str]  # text, offset, language
+    cursor: Cursor
+
+
 class Quickfill(LanguageServer):
     """Documents belong to the workspace, sessions to the engine; here is only what connects them."""
 
@@ -93,7 +101,7 @@ class Quickfill(LanguageServer):
         self.record = Record()
         self.shown = Suggestions()
         self._ahead: dict[str, _Ahead] = {}
-        self._cursors: dict[str, Cursor] = {}  # for each document, where somebody asked last: its tree is parsed already
+        self._cursors: dict[str, _Asked] = {}  # for each document: what is around there is parsed already
         self._remote = remote  # an engine in another process, instead of a model in this one
         self.neighbours = Neighbours()
         self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
@@ -281,8 +289,10 @@ class Quickfill(LanguageServer):
     def cursor(self, document: str, text: str, offset: int, language: str) -> Cursor:
         """A place in a document, of which only what changed since somebody asked last is parsed."""
         last = self._cursors.get(document)
-        self._cursors[document] = cursor_in(text, offset, language, None if last is None else last.document)
-        return self._cursors[document]
+        if last is None or last.asked != (text, offset, language):
+            cursor = cursor_in(text, offset, language, None if last is None else last.cursor.document)
+            last = self._cursors[document] = _Asked((text, offset, language), cursor)
+        return last.cursor
 
     def status(self) -> dict[str, object]:
         ready = self._engine is not None and self._engine.done()
@@ -353,9 +363,9 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
     @server.feature(types.INITIALIZED)
     async def initialized(server: Quickfill, _: types.InitializedParams) -> None:
         server.look_at_what_was_taken()
-        server.read_workspace()
         server.watch_files()
         await server.load()
+        server.read_workspace()
 
     @server.feature(types.INITIALIZE)
     def initialize(server: Quickfill, params: types.InitializeParams) -> None:
@@ -405,8 +415,11 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
             return
         if server.refusal(document) is None:
-            edge = offset_at(document, change.range.start) + len(change.text)
-            server.read_ahead(document.uri, document.source, min(edge, len(document.source)))
+            text = document.source
+            edge = min(offset_at(document, change.range.start) + len(change.text), len(text))
+            # Where nothing is suggested unasked, reading would only take time from the keys that follow.
+            if quiet(server.cursor(document.uri, text, edge, document.language_id or LANGUAGES[0])) is None:
+                server.read_ahead(document.uri, text, edge)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(server: Quickfill, params: types.DidCloseTextDocumentParams) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -16,8 +18,8 @@ import numpy as np
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
-URI = "file:///bench/typed.py"
-LONG_URI, LONG_LINES = "file:///bench/long.py", 2_000
+TYPED, LONG = Path(textwrap.__file__), Path(argparse.__file__)
+LONG_LINES = 2_000
 AT, LINES = 120, 16  # the lines of the file that are typed
 BURST, BURST_SECONDS = 200, 2.0  # keys typed without waiting for answers, as a key that is held down does
 
@@ -27,26 +29,35 @@ def measure_latency(model: str | None, keys: int) -> dict[str, object]:
 
     Then a burst of keys whose answers nobody waits for: how long after the last one its answer comes. Then keys in a long file,
     in a place where nothing is suggested: what the server takes without the model.
-    The file is `textwrap.py` of the standard library (long enough to fill the model's context of 1,000 tokens).
+    The file is `textwrap.py` (long enough to fill the model's context of 1,000 tokens), in a workspace that holds copies of the
+    standard library's files, which the server reads meanwhile.
     """
-    return asyncio.run(_measure(model, keys))
+    with tempfile.TemporaryDirectory(prefix="quickfill-bench-") as folder:
+        for file in TYPED.parent.glob("*.py"):
+            shutil.copy(file, folder)
+        return asyncio.run(_measure(model, keys, Path(folder).resolve()))
 
 
-async def _measure(model: str | None, keys: int) -> dict[str, object]:
-    lines = Path(textwrap.__file__).read_text("utf-8").splitlines(keepends=True)
+async def _measure(model: str | None, keys: int, workspace: Path) -> dict[str, object]:
+    uri = (workspace / TYPED.name).as_uri()
+    lines = TYPED.read_text("utf-8").splitlines(keepends=True)
     typed = "".join(lines[AT : AT + LINES])[:keys]
     client = LanguageClient("quickfill-bench", "1")
     began = time.perf_counter()
     command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
     await client.start_io(sys.executable, *command)
     await client.initialize_async(
-        types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options={"acceptance_log": False})
+        types.InitializeParams(
+            capabilities=types.ClientCapabilities(),
+            initialization_options={"acceptance_log": False},
+            workspace_folders=[types.WorkspaceFolder(workspace.as_uri(), workspace.name)],
+        )
     )
     client.initialized(types.InitializedParams())
     text = "".join(lines[:AT] + lines[AT + LINES :])
-    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, text)))
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, text)))
     # The deadline counts from the moment the model is loaded, so that the first request has an answer, too.
-    shown = await _ask(client, types.Position(AT, 0))
+    shown = await _ask(client, uri, types.Position(AT, 0))
     start = time.perf_counter() - began
     position = types.Position(AT, 0)
     waits: list[float] = []
@@ -54,16 +65,16 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
     for version, key in enumerate(typed, 2):
         change = types.TextDocumentContentChangePartial(types.Range(position, position), key)
         client.text_document_did_change(
-            types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=URI, version=version), [change])
+            types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=uri, version=version), [change])
         )
         newline = key == "\n"
         position = types.Position(position.line + newline, 0 if newline else position.character + 1)
         asked = time.perf_counter()
-        shown = await _ask(client, position)
+        shown = await _ask(client, uri, position)
         waits.append((time.perf_counter() - asked) * 1000)
         answered += bool(shown)
-    backlog = await _burst(client, position, len(typed) + 2)
-    alone = await _without_model(client, keys)
+    backlog = await _burst(client, uri, position, len(typed) + 2)
+    alone = await _without_model(client, (workspace / LONG.name).as_uri(), keys)
     await client.shutdown_async(None)
     client.exit(None)
     await client.stop()  # type: ignore[no-untyped-call]
@@ -78,35 +89,35 @@ async def _measure(model: str | None, keys: int) -> dict[str, object]:
     }
 
 
-async def _without_model(client: LanguageClient, keys: int) -> list[float]:
+async def _without_model(client: LanguageClient, uri: str, keys: int) -> list[float]:
     """Milliseconds from a key to its answer in a comment of a long file: the server does all it does, but asks no model."""
-    lines = ("".join(Path(argparse.__file__).read_text("utf-8")).splitlines(keepends=True) * 2)[:LONG_LINES]
+    lines = (LONG.read_text("utf-8").splitlines(keepends=True) * 2)[:LONG_LINES]
     line = LONG_LINES // 2
     lines.insert(line, "# \n")
-    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(LONG_URI, "python", 1, "".join(lines))))
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, "".join(lines))))
     waits = []
     for number in range(keys):
         position = types.Position(line, 2 + number)
         change = types.TextDocumentContentChangePartial(types.Range(position, position), "x")
-        identifier = types.VersionedTextDocumentIdentifier(uri=LONG_URI, version=2 + number)
+        identifier = types.VersionedTextDocumentIdentifier(uri=uri, version=2 + number)
         asked = time.perf_counter()
         client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
-        await _ask(client, types.Position(line, 3 + number), LONG_URI)
+        await _ask(client, uri, types.Position(line, 3 + number))
         waits.append((time.perf_counter() - asked) * 1000)
     return waits[1:]  # the first one parses the whole file
 
 
-async def _burst(client: LanguageClient, position: types.Position, version: int) -> float:
+async def _burst(client: LanguageClient, uri: str, position: types.Position, version: int) -> float:
     """Milliseconds from the last key of a burst to its answer."""
     asked = []
     for number in range(BURST):
         change = types.TextDocumentContentChangePartial(types.Range(position, position), "x")
         client.text_document_did_change(
-            types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=URI, version=version + number), [change])
+            types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(uri=uri, version=version + number), [change])
         )
         position = types.Position(position.line, position.character + 1)
         last = time.perf_counter()
-        asked.append(asyncio.ensure_future(_ask(client, position)))
+        asked.append(asyncio.ensure_future(_ask(client, uri, position)))
         await asyncio.sleep(BURST_SECONDS / BURST)
     await asked[-1]
     waited = (time.perf_counter() - last) * 1000
@@ -114,7 +125,7 @@ async def _burst(client: LanguageClient, position: types.Position, version: int)
     return waited
 
 
-async def _ask(client: LanguageClient, position: types.Position, uri: str = URI) -> bool:
+async def _ask(client: LanguageClient, uri: str, position: types.Position) -> bool:
     params = types.InlineCompletionParams(
         types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic), types.TextDocumentIdentifier(uri), position
     )

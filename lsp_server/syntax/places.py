@@ -6,6 +6,7 @@ Knows syntax trees, and for languages without a grammar what any text shows. Kno
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -28,10 +29,11 @@ _BREAK = re.compile(r"[\r\n]")
 _BELOW = re.compile(r"(?:\r\n|\r|\n)([^\r\n]*)")
 _NEXT_TEXT = re.compile(r"\s*[\r\n]([^\r\n]*\S[^\r\n]*)")
 
-# What is parsed around a cursor: enough for the statement it is in, and never more, however long the file is. Its first line
-# stands at the margin if that can be: what begins there has no beginning above.
-BEFORE, AFTER, MARGIN = 6_000, 2_000, 2_000
-_AT_MARGIN = re.compile(r"^(?=[^\s)\]}#*/])", re.MULTILINE)
+# What is parsed around a cursor: enough for the statement it is in, and never more, however long the file is. It begins with
+# the line of its first `FIRST` characters that is least indented, and in no string.
+BEFORE, AFTER, FIRST = 6_000, 2_000, 2_000
+_STARTS = re.compile(r"^([ \t]*)(?=[^\s)\]}#*/])", re.MULTILINE)
+_LONG_QUOTES = ('"""', "'''")  # of strings that go on over lines
 
 Extent = Literal["rest of line", "line", "block"]
 Quiet = Literal["middle of a word", "behind a finished name", "comment", "string"]
@@ -90,11 +92,23 @@ def cursor_in(text: str, offset: int, language: str, earlier: Document | None = 
     window = cut_window(text, ((offset, offset),), BEFORE, AFTER)
     before, after = window.parts
     if len(before) < offset:
-        margin = _AT_MARGIN.search(before, 0, MARGIN)
-        before = before[margin.start() if margin else 0 :]
+        opened = {quotes: text.count(quotes, 0, offset) - before.count(quotes) for quotes in _LONG_QUOTES}
+        before = before[_start(before, opened) :]
     if earlier is not None and earlier.language == language:
         return Cursor(earlier.with_text(before + after), len(before))
     return Cursor(Document.parsed(before + after, language), len(before))
+
+
+def _start(text: str, opened: Mapping[str, int]) -> int:
+    """Where to begin reading a text that begins anywhere. `opened`: how often the quotes of long strings stand before it."""
+    least, start = len(text), 0
+    for found in _STARTS.finditer(text):
+        at, indented = found.start(), len(found[1])
+        if least == 0 or (at > FIRST and least < len(text)):
+            break
+        if indented < least and not any((count + text.count(quotes, 0, at)) % 2 for quotes, count in opened.items()):
+            least, start = indented, at
+    return start
 
 
 def extent(cursor: Cursor) -> Extent:

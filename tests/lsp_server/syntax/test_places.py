@@ -156,6 +156,18 @@ def test_of_a_long_file_only_the_surroundings_are_parsed_and_they_begin_with_a_w
     assert cursor.right == "a"
 
 
+@pytest.mark.parametrize("lines", [20, 100])
+def test_a_long_text_above_that_is_no_code_is_not_taken_for_code(lines: int) -> None:
+    prose = "    It isn't code, it's \"prose\" (mostly:\n" * lines
+    code = "    def method(self):\n        self.value = 1\n\n" * 60
+    text = f'class Long:\n    """Explains.\n\n{prose}    """\n\n{code}    def last(self):\n        return self.'
+    for at in range(text.index("def method"), len(text), 250):
+        cursor = cursor_in(text[:at] + "\n        self.value = " + text[at:], at + len("\n        self.value = "), "python")
+        assert quiet(cursor) != "string"
+    assert quiet(cursor_in(text, len(text), "python")) is None
+    assert quiet(cursor_in(text, text.index(" (mostly"), "python")) == "string"
+
+
 def test_line_breaks_do_not_matter_to_the_syntax() -> None:
     text = "def f():\r\n    x = 1\r\n    \r\n"
     cursor = cursor_in(text, len(text) - 2, "python")
