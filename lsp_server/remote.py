@@ -95,7 +95,9 @@ class _Reply:
         return f"it answered with status {self.status}", None
 
 
-class _UnixConnection(HTTPConnection):
+class UnixConnection(HTTPConnection):
+    """HTTP to whoever listens on a Unix socket."""
+
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
@@ -257,7 +259,7 @@ def _connector(address: str) -> Callable[[], HTTPConnection]:
     if address.startswith("unix:"):
         path = address.removeprefix("unix:").removeprefix("//")
         if path:
-            return lambda: _UnixConnection(path, CONNECT)
+            return lambda: UnixConnection(path, CONNECT)
     url = urlsplit(address)
     with suppress(ValueError):  # of a port that is none
         host, port = url.hostname, url.port

@@ -39,6 +39,7 @@ from lsp_server.fallback import FallbackEngine
 from lsp_server.positions import clamped, offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
+from lsp_server.shared import CannotShare, SharedEngine
 from lsp_server.syntax.grammars import endings_of
 from lsp_server.syntax.places import Cursor, Quiet, cursor_in, quiet
 from model.infilling.request import Cancelled, Candidate
@@ -104,7 +105,7 @@ class Quickfill(LanguageServer):
         self._cursors: dict[str, _Asked] = {}  # for each document: what is around there is parsed already
         self._remote = remote  # an engine in another process, instead of a model in this one
         self.neighbours = Neighbours()
-        self._worker = ThreadPoolExecutor(THREADS if remote else 1, "engine")
+        self._worker = ThreadPoolExecutor(THREADS, "engine")
         self._engine: Future[Infiller] | None = None
         self._running: dict[str, threading.Event] = {}  # for each document, the switch that stops its request
         self.store: Store | None = None
@@ -121,6 +122,11 @@ class Quickfill(LanguageServer):
         return self._load_model() if self._remote is None else FallbackEngine(self._remote, self._load_model)
 
     def _load_model(self) -> Infiller:
+        if self.settings.shared_engine:
+            try:
+                return SharedEngine(self.settings.model, self.settings.threads)
+            except CannotShare as error:
+                log.info("no engine is shared, this process has its own: %s", error)
         from model.engine.engine import Engine
 
         engine = Engine.load(self.settings.model, self.settings.threads)

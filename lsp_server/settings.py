@@ -48,6 +48,9 @@ class Settings(BaseModel):
         description="How likely to be right a suggestion must be to be shown unasked; 0 shows all, 1 hardly any.",
     )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads for the model; null lets the engine choose.")
+    shared_engine: bool = Field(
+        True, description="Share one engine process among the windows of this machine; false loads the model in each."
+    )
     multiline: Literal["auto", "never", "always"] = Field(
         "auto",
         description="Suggest several lines: where the syntax invites it, never, or wherever nothing follows on the line.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ from model.tokenization.tokenizer import Tokenizer
 
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What servers that tests start write down of suggestions does not go into the person's own file."""
+    """What servers that tests start write down, and the engines that they share, are not the person's own."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +54,13 @@ def random_engine(tokenizer: Tokenizer) -> Engine:
     return Engine(Model(read_card(BUNDLED), random_network(torch.float64), tokenizer))
 
 
-async def suggested(client: LanguageClient) -> list[types.InlineCompletionItem]:
+async def suggested(client: LanguageClient, settings: Mapping[str, object] | None = None) -> list[types.InlineCompletionItem]:
     """What a connected client is suggested in a small file, in a session from beginning to end."""
     text = "import os\n\n\ndef home(user):\n    return os.path.\n"
     await client.initialize_async(
-        types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options={"deadline_ms": 20_000.0})
+        types.InitializeParams(
+            capabilities=types.ClientCapabilities(), initialization_options={"deadline_ms": 20_000.0, **(settings or {})}
+        )
     )
     client.initialized(types.InitializedParams())
     client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem("file:///a.py", "python", 1, text)))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from lsp_server.remote import _UnixConnection
+from lsp_server.remote import UnixConnection
 
 TOKEN = "a-token-of-the-tests"
 PATIENT = 120.0  # seconds, for a machine that has other work
@@ -56,7 +56,7 @@ class Serving:
 
     def connection(self) -> HTTPConnection:
         if self.address.startswith("unix:"):
-            return _UnixConnection(self.address.removeprefix("unix:"), PATIENT)
+            return UnixConnection(self.address.removeprefix("unix:"), PATIENT)
         return HTTPConnection(*self.place, timeout=PATIENT)
 
     @property

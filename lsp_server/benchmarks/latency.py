@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -45,7 +46,8 @@ async def _measure(model: str | None, keys: int, workspace: Path) -> dict[str, o
     client = LanguageClient("quickfill-bench", "1")
     began = time.perf_counter()
     command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
-    await client.start_io(sys.executable, *command)
+    # Its own folder for sockets: the engine of an editor that is open would be there already.
+    await client.start_io(sys.executable, *command, env={**os.environ, "XDG_RUNTIME_DIR": str(workspace)})
     await client.initialize_async(
         types.InitializeParams(
             capabilities=types.ClientCapabilities(),

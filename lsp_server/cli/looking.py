@@ -68,6 +68,7 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
 
     import torch
 
+    from lsp_server import shared
     from lsp_server.acceptance import report as acceptance
     from lsp_server.acceptance import store
     from model.infilling.request import InfillRequest
@@ -97,6 +98,7 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
         "completion_ms": round(sorted(times)[2], 1),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "limits": card.limits,
+        "shared_engines": shared.running() or "none is running",
         "silent_this_week": silent or "not once",
     }
     print_report(lambda: report, as_json)

@@ -25,6 +25,7 @@ from lsp_server.gateway.gate import BUSY, CLIENT_LEFT, Gate, refusal
 from lsp_server.gateway.metrics import Metrics
 from lsp_server.gateway.mirror import Mirrors, OutOfStep, Sections, TooLarge
 from lsp_server.gateway.options import Options
+from lsp_server.gateway.windows import Windows
 from lsp_server.gateway.wire import SUPERSEDED, Asking, Turn, Warming, complaint, infillings, parts_of, request_of
 from model.infilling.request import Cancelled, Infilling, InfillRequest
 
@@ -53,7 +54,8 @@ class Service:
         return self.engine.result() if self.engine.done() and not self.engine.exception() else None
 
 
-def create_app(options: Options, engine: asyncio.Future[Engine]) -> FastAPI:
+def create_app(options: Options, engine: asyncio.Future[Engine], windows: Windows | None = None) -> FastAPI:
+    present = windows or Windows()
     service = Service(options, engine, Mirrors(options.documents_mb << 20, options.max_body))
     metrics = Metrics(lambda: service.loaded.statistics() if service.loaded else None, service.mirrors)
 
@@ -76,12 +78,23 @@ def create_app(options: Options, engine: asyncio.Future[Engine]) -> FastAPI:
     async def ready() -> Response:
         loaded = service.loaded
         if loaded is None:
-            return JSONResponse({"status": "starting"}, 503, {"Retry-After": "1"})
-        return JSONResponse({"status": "ready", "model": loaded.model.card.name})
+            return JSONResponse({"status": "starting", "windows": present.count}, 503, {"Retry-After": "1"})
+        return JSONResponse({"status": "ready", "model": loaded.model.card.name, "windows": present.count})
 
     @app.get("/metrics")
     async def prometheus() -> Response:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/v1/presence")
+    async def presence(request: Request) -> Response:
+        """For as long as the client holds the connection: nothing."""
+
+        async def silence() -> AsyncIterator[bytes]:
+            with present.one_more():
+                await _disconnected(request)
+            yield b""
+
+        return StreamingResponse(silence(), media_type="text/plain")
 
     @app.get("/v1/models")
     async def models() -> dict[str, object]:

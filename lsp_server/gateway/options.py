@@ -20,5 +20,6 @@ class Options(BaseModel):
     max_body: int = 4 << 20  # bytes of one request
     max_waiting: int = 64  # requests in flight; one more is refused
     drain_s: float = 10.0  # for what is under way when the server is told to stop
+    linger_s: float | None = None  # after the last window has left; None: the server stays until it is told to stop
     tokens: tuple[str, ...] = ()
     log_level: str = "warning"

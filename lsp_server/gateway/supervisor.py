@@ -135,7 +135,7 @@ class Supervisor:
     async def _one_worker(self) -> int:
         """Starts one and waits for its end. It is not in this process's group: a key that stops all stops it through us."""
         number = self.listener.fileno()
-        command = [sys.executable, "-m", "lsp_server.gateway.worker", str(number)]
+        command = [sys.executable, "-P", "-m", "lsp_server.gateway.worker", str(number)]
         worker = await asyncio.create_subprocess_exec(*command, stdin=PIPE, pass_fds=[number], start_new_session=True)
         self.worker = worker
         if self.leaving.is_set():  # told so while it was being started

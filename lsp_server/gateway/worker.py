@@ -24,6 +24,7 @@ import uvicorn
 
 from lsp_server.gateway.app import create_app
 from lsp_server.gateway.options import Options
+from lsp_server.gateway.windows import Windows
 
 if TYPE_CHECKING:
     from model.engine.engine import Engine, Statistics
@@ -38,19 +39,26 @@ KEEP_ALIVE = 300  # seconds: a person who thinks for a while need not connect ag
 def main() -> None:
     options = Options.model_validate_json(sys.stdin.buffer.readline())
     listener = socket.socket(fileno=int(sys.argv[1]))
+    prepare_process(options)
+    threading.Thread(target=_end_with_the_owner, daemon=True).start()
+    sys.exit(asyncio.run(serve(options, listener)))
+
+
+def prepare_process(options: Options) -> None:
+    """The log, and who goes first where memory runs out."""
     logging.basicConfig(
         stream=sys.stderr, level=options.log_level.upper(), format="quickfill: %(levelname)s: %(message)s", force=True
     )
     _be_the_first_to_go()
-    threading.Thread(target=_end_with_the_owner, daemon=True).start()
-    sys.exit(asyncio.run(_serve(options, listener)))
 
 
-async def _serve(options: Options, listener: socket.socket) -> int:
+async def serve(options: Options, listener: socket.socket) -> int:
+    """Until told to stop, or, with `linger_s`, for so long after the last window has left. The exit code."""
+    windows = Windows()
     loop = asyncio.get_running_loop()
     loading = asyncio.ensure_future(loop.run_in_executor(ThreadPoolExecutor(1, "load"), _load, options))
     config = uvicorn.Config(
-        create_app(options, loading),
+        create_app(options, loading, windows),
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -70,9 +78,17 @@ async def _serve(options: Options, listener: socket.socket) -> int:
         log.error("the engine has not moved for %d seconds", STUCK)
         os._exit(1)
 
-    minding = asyncio.create_task(mind_the_engine())
+    async def leave_when_alone(linger: float) -> None:
+        while windows.seconds_alone < linger:
+            await asyncio.sleep(min(1.0, linger / 4))
+        server.should_exit = True
+
+    minding = [asyncio.create_task(mind_the_engine())]
+    if options.linger_s is not None:
+        minding.append(asyncio.create_task(leave_when_alone(options.linger_s)))
     await server.serve([listener])
-    minding.cancel()
+    for task in minding:
+        task.cancel()
     error = loading.exception() if loading.done() else None
     if error is not None:
         print(f"quickfill: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)

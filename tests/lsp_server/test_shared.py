@@ -1,0 +1,180 @@
+"""The windows of one machine share an engine: the first starts it, the last one's leaving ends it, a crash brings another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import suggested
+from pygls.lsp.client import LanguageClient
+from serving import PATIENT, until
+
+from lsp_server import remote, shared
+from lsp_server.engine import ServerAway
+from lsp_server.shared import CannotShare, SharedEngine, running
+from model.infilling.request import InfillRequest
+
+REQUEST = InfillRequest(("def add(a, b):\n    return ", "\n"), single_line=True)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A machine of its own, on which no engine runs; afterwards none does either."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(remote, "PATIENCE", PATIENT)
+    monkeypatch.setattr(shared, "START", PATIENT)
+    yield tmp_path / "quickfill"
+    for process in processes(tmp_path):
+        process.kill()
+
+
+def processes(folder: Path) -> list[psutil.Process]:
+    """The engines whose sockets are somewhere in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        if "lsp_server.gateway.shared" in command and any(part.startswith(str(folder)) for part in command):
+            found.append(process)
+    return found
+
+
+def test_two_windows_share_one_engine_that_leaves_after_the_last(runtime: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:  # all at once, as an editor opens its windows again
+        first, second, third = pool.map(lambda _: SharedEngine(linger_s=1.0), range(3))
+    until(lambda: len(processes(runtime)) == 1, "the others give up")
+    (process,) = processes(runtime)
+    (path,) = runtime.glob("*.sock")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
+    assert first.name == "quickfill-8m"
+    assert running() == ["quickfill-8m, windows: 3"]
+    assert first.infill(REQUEST, "a").candidates == second.infill(REQUEST, "a").candidates
+    first.close()
+    third.close()
+    until(lambda: running() == ["quickfill-8m, windows: 1"], "the two that have left are noticed")
+    with pytest.raises(psutil.TimeoutExpired):
+        process.wait(3)  # longer than it would stay alone
+    second.close()
+    process.wait(PATIENT)
+    assert not path.exists()
+    assert running() == []
+
+
+def test_an_engine_that_is_killed_is_there_again_for_every_window(runtime: Path) -> None:
+    windows = [SharedEngine(), SharedEngine()]
+    before = windows[0].infill(REQUEST, "a").candidates
+    processes(runtime)[0].kill()
+    assert [window.infill(REQUEST, "a").candidates for window in windows] == [before, before]
+    assert len(processes(runtime)) == 1
+    assert running() == ["quickfill-8m, windows: 2"]
+
+
+def test_an_engine_that_ends_again_and_again_is_left_alone(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = SharedEngine()
+    monkeypatch.setattr(shared, "MOST_STARTS", 2)
+    for process in processes(runtime):
+        process.kill()
+    assert window.infill(REQUEST).candidates
+    for process in processes(runtime):
+        process.kill()
+    with pytest.raises(ServerAway, match="started 2 times within a minute"):
+        window.infill(REQUEST)
+
+
+def test_only_windows_that_want_the_same_engine_share_it(runtime: Path, tmp_path: Path) -> None:
+    """What is wanted shows in the socket's name."""
+    assert shared._identity(None, None) == shared._identity(None, None)
+    model = tmp_path / "model"
+    model.mkdir()
+    names = [shared._identity(None, None), shared._identity(None, 1), shared._identity(model, None)]
+    (model / "config.json").write_text("{}")  # a model that was exchanged is another one
+    names.append(shared._identity(model, None))
+    assert len(set(names)) == 4
+
+
+def test_why_nothing_is_shared_is_said(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CannotShare, match=r"no model at .*nowhere: config.json is missing"):
+        SharedEngine(tmp_path / "nowhere")
+    runtime.chmod(0o777)
+    with pytest.raises(CannotShare, match="is not this user's alone"):
+        SharedEngine()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "long" / ("x" * 90)))
+    with pytest.raises(CannotShare, match="too long"):
+        SharedEngine()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
+    with pytest.raises(CannotShare, match="Not a directory"):
+        SharedEngine()
+
+
+def test_what_stands_in_the_folder_that_an_editor_was_started_in_is_not_run(
+    runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = tmp_path / "workspace"
+    (workspace / "lsp_server" / "gateway").mkdir(parents=True)
+    for name in ("lsp_server/__init__.py", "lsp_server/gateway/__init__.py", "lsp_server/gateway/shared.py", "torch.py"):
+        (workspace / name).write_text(f"open({str(tmp_path / 'was-run')!r}, 'w')")
+    monkeypatch.chdir(workspace)
+    assert SharedEngine().infill(REQUEST).candidates
+    assert not (tmp_path / "was-run").exists()
+
+
+async def opened(environment: dict[str, str]) -> LanguageClient:
+    client = LanguageClient("window", "1")
+    await client.start_io(sys.executable, "-m", "lsp_server", "lsp", "--stdio", env={**os.environ, **environment})
+    return client
+
+
+async def test_windows_of_real_editors_share_one(runtime: Path) -> None:
+    first, second = [await opened({}) for _ in range(2)]
+    assert await asyncio.gather(suggested(first), suggested(second))
+    assert len(processes(runtime)) == 1
+
+
+async def test_where_nothing_can_be_shared_the_window_has_its_own(runtime: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert await suggested(await opened({"XDG_RUNTIME_DIR": str(tmp_path / "file")}))
+    assert await suggested(await opened({}), {"shared_engine": False})
+    assert processes(tmp_path) == []
+
+
+def test_the_log_of_the_engine_holds_no_code(runtime: Path) -> None:
+    window = SharedEngine()
+    window.infill(InfillRequest(("canary_of_the_test = ", "\n")), "a")
+    processes(runtime)[0].kill()
+    window.infill(InfillRequest(("canary_of_the_test = ", "\n")), "a")
+    assert all("canary" not in log.read_text() for log in runtime.glob("*.log"))
+
+
+def test_a_program_that_cannot_be_started_is_no_engine(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(CannotShare, match="cannot be started: No such file"):
+        SharedEngine()
+    monkeypatch.setattr(sys, "executable", subprocess.check_output(["which", "false"], text=True).strip())
+    with pytest.raises(CannotShare, match="ended at its start"):
+        SharedEngine()
+
+
+def test_a_window_that_was_killed_has_left(runtime: Path, caplog: pytest.LogCaptureFixture) -> None:
+    code = "from lsp_server.shared import SharedEngine; SharedEngine(linger_s=1.0); print(flush=True); input()"
+    window = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert window.stdout is not None
+    window.stdout.readline()
+    (process,) = processes(runtime)
+    window.kill()
+    window.wait()
+    window.stdout.close()
+    process.wait(PATIENT)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
