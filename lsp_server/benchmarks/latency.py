@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
@@ -29,7 +30,8 @@ def measure_latency(model: str | None, keys: int) -> dict[str, object]:
     """Seconds from the start of the server to its first answer, and milliseconds from a key to its answer.
 
     Then a burst of keys whose answers nobody waits for: how long after the last one its answer comes. Then keys in a long file,
-    in a place where nothing is suggested: what the server takes without the model.
+    in a place where nothing is suggested: what the server takes without the model. Then a second window, which finds the engine
+    there, and how much memory the processes hold.
     The file is `textwrap.py` (long enough to fill the model's context of 1,000 tokens), in a workspace that holds copies of the
     standard library's files, which the server reads meanwhile.
     """
@@ -43,24 +45,8 @@ async def _measure(model: str | None, keys: int, workspace: Path) -> dict[str, o
     uri = (workspace / TYPED.name).as_uri()
     lines = TYPED.read_text("utf-8").splitlines(keepends=True)
     typed = "".join(lines[AT : AT + LINES])[:keys]
-    client = LanguageClient("quickfill-bench", "1")
-    began = time.perf_counter()
-    command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
-    # Its own folder for sockets: the engine of an editor that is open would be there already.
-    await client.start_io(sys.executable, *command, env={**os.environ, "XDG_RUNTIME_DIR": str(workspace)})
-    await client.initialize_async(
-        types.InitializeParams(
-            capabilities=types.ClientCapabilities(),
-            initialization_options={"acceptance_log": False},
-            workspace_folders=[types.WorkspaceFolder(workspace.as_uri(), workspace.name)],
-        )
-    )
-    client.initialized(types.InitializedParams())
     text = "".join(lines[:AT] + lines[AT + LINES :])
-    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, text)))
-    # The deadline counts from the moment the model is loaded, so that the first request has an answer, too.
-    shown = await _ask(client, uri, types.Position(AT, 0))
-    start = time.perf_counter() - began
+    client, start = await _window(workspace, model, uri, text)
     position = types.Position(AT, 0)
     waits: list[float] = []
     answered = 0
@@ -77,18 +63,49 @@ async def _measure(model: str | None, keys: int, workspace: Path) -> dict[str, o
         answered += bool(shown)
     backlog = await _burst(client, uri, position, len(typed) + 2)
     alone = await _without_model(client, (workspace / LONG.name).as_uri(), keys)
-    await client.shutdown_async(None)
-    client.exit(None)
-    await client.stop()  # type: ignore[no-untyped-call]
+    second, second_start = await _window(workspace, model, uri, text)
+    windows = psutil.Process().children()
+    held = {"window": max(map(_mb, windows)), "engine": sum(_mb(engine) for one in windows for engine in one.children())}
+    for one in (client, second):
+        await one.shutdown_async(None)
+        one.exit(None)
+        await one.stop()  # type: ignore[no-untyped-call]
     return {
         "benchmark": "latency",
         "n": len(waits),
         "start_to_first_answer_s": round(start, 2),
+        "second_window_s": round(second_start, 2),
+        "memory_mb": held,
         "latency_ms": {f"p{q}": round(float(np.percentile(waits, q)), 1) for q in (50, 95)},
         "answered": round(answered / max(1, len(waits)), 3),
         "after_a_burst_ms": round(backlog, 1),
         "without_model_ms": {f"p{q}": round(float(np.percentile(alone, q)), 1) for q in (50, 95)},
     }
+
+
+async def _window(workspace: Path, model: str | None, uri: str, text: str) -> tuple[LanguageClient, float]:
+    """An editor's window in which a document was opened, and the seconds from its start to the first answer."""
+    client = LanguageClient("quickfill-bench", "1")
+    began = time.perf_counter()
+    command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
+    # Its own folder for sockets: the engine of an editor that is open would be there already.
+    await client.start_io(sys.executable, *command, env={**os.environ, "XDG_RUNTIME_DIR": str(workspace)})
+    await client.initialize_async(
+        types.InitializeParams(
+            capabilities=types.ClientCapabilities(),
+            initialization_options={"acceptance_log": False},
+            workspace_folders=[types.WorkspaceFolder(workspace.as_uri(), workspace.name)],
+        )
+    )
+    client.initialized(types.InitializedParams())
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, text)))
+    # The deadline counts from the moment the model is loaded, so that the first request has an answer, too.
+    await _ask(client, uri, types.Position(AT, 0))
+    return client, time.perf_counter() - began
+
+
+def _mb(process: psutil.Process) -> int:
+    return round(process.memory_info().rss / 2**20)
 
 
 async def _without_model(client: LanguageClient, uri: str, keys: int) -> list[float]:

@@ -17,7 +17,10 @@ from torch import Tensor
 from model.architecture.network import Network
 from model.architecture.rows import RowCache
 
-_ROWS = 4  # float32 products on a CPU round the rows that are left over from groups of so many differently
+# Rows and keys come in whole groups. For a product of a shape that it has not met before, oneDNN compiles a kernel (bfloat16 on
+# a CPU: half a millisecond and 0.6 MB each), so shapes must recur; and float32 products on a CPU round the rows that are left
+# over from groups of four differently.
+_ROWS, _MANY_ROWS = 4, 32  # the second for passes of more rows than it
 _EXPECTED_ROWS = 16  # of a pass: what weights are laid out for
 
 Product = Callable[[Tensor], Tensor]
@@ -53,36 +56,30 @@ class InferenceNetwork:
             for block in network.layers
         ]
         self._head = _product(network.embedding.weight)
-        self._group = 1 if network.embedding.weight.dtype == torch.bfloat16 else _ROWS
 
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
         """One pass over the rows of all segments, each of another cache."""
-        x, positions = self._embed(segments)
+        places = _places(segments)
+        x, positions = self._embed(places)
         cos, sin = self._rotation(positions)
-        ends, rows = [], 0
-        for segment in segments:
-            rows += len(segment.tokens)
-            ends.append(rows)
+        rows = places[-1].end
         for layer, (to_qkv, to_out, to_up, to_down) in enumerate(self._blocks):
             qkv = to_qkv(_norm(x)).view(len(x), 3, self._heads, self._head_width)
             qk = _norm(qkv[:, :2])
             turned = qk.view(*qk.shape[:3], 2, -1).flip(3).view(qk.shape)
             qk = torch.addcmul(qk * cos, turned, sin)
-            seen = [
-                _attend(segment, layer, qk[end - len(segment.tokens) : end], qkv[end - len(segment.tokens) : end, 2])
-                for segment, end in zip(segments, ends, strict=True)
-            ]
+            seen = [_attend(place, layer, qk[place.start : place.end], qkv[place.start : place.end, 2]) for place in places]
             if rows < len(x):
                 seen.append(x.new_zeros(len(x) - rows, x.shape[1]))
             x = x + to_out(seen[0] if len(seen) == 1 else torch.cat(seen))
             x = x + to_down(to_up(_norm(x)).relu_().square_())
         hidden = _norm(x)
-        wanted = [end - len(segment.tokens) + row for segment, end in zip(segments, ends, strict=True) for row in segment.asked]
-        logits = self.logits(hidden[wanted])
+        logits = self.logits(hidden[[place.start + row for place in places for row in place.segment.asked]])
         readings, first = [], 0
-        for segment, end in zip(segments, ends, strict=True):
+        for place in places:
+            segment = place.segment
             own = logits[first : first + len(segment.asked)]
-            readings.append(Reading(hidden[end - len(segment.tokens) : end], own))
+            readings.append(Reading(hidden[place.start : place.start + len(segment.tokens)], own))
             first += len(segment.asked)
         return readings
 
@@ -91,24 +88,25 @@ class InferenceNetwork:
         rows = len(hidden)
         if rows == 0:
             return hidden.new_empty(0, self.network.config.vocabulary)
-        logits = self._head(self._padded(hidden))[:rows]
+        logits = self._head(F.pad(hidden, (0, 0, 0, _whole(rows) - rows)))[:rows]
         return logits.float() if logits.dtype == torch.bfloat16 else logits
 
-    def _embed(self, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
-        """Rows (rows, width), padded to whole groups, and their positions."""
+    def _embed(self, places: Sequence[_Place]) -> tuple[Tensor, Tensor]:
+        """Rows (rows, width) in whole groups, and their positions. What rows that nobody asked for hold does not matter."""
         network = self.network
-        device = network.embedding.weight.device
-        tokens = torch.tensor([token for segment in segments for token in segment.tokens], device=device)
-        positions = torch.tensor([position for segment in segments for position in segment.positions], device=device)
-        x = network.embed(tokens)
-        if any(segment.marks is not None for segment in segments):
-            marks = torch.tensor([mark for s in segments for mark in (s.marks or [-1] * len(s.tokens))], device=device)
-            x = torch.where((marks >= 0)[:, None], network.embed_slots(tokens, marks.clamp(min=0)), x)
-        return self._padded(x), F.pad(positions, (0, -len(x) % self._group))
-
-    def _padded(self, x: Tensor) -> Tensor:
-        missing = -len(x) % self._group
-        return F.pad(x, (0, 0, 0, missing)) if missing else x
+        rows = _whole(places[-1].end)
+        tokens, positions, marks = [0] * rows, [0] * rows, [-1] * rows
+        for place in places:
+            segment = place.segment
+            own = slice(place.start, place.start + len(segment.tokens))
+            tokens[own], positions[own] = segment.tokens, segment.positions
+            if segment.marks is not None:
+                marks[own] = segment.marks
+        numbers = torch.tensor([tokens, positions, marks], device=network.embedding.weight.device)
+        x = network.embed(numbers[0])
+        if any(place.segment.marks is not None for place in places):
+            x = torch.where((numbers[2] >= 0)[:, None], network.embed_slots(numbers[0], numbers[2].clamp(min=0)), x)
+        return x, numbers[1]
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines, (rows, 2, 1, head width) each: of queries, with attention's scale, and of keys."""
@@ -122,15 +120,46 @@ class InferenceNetwork:
         return cos, sin
 
 
-def _attend(segment: Segment, layer: int, qk: Tensor, v: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class _Place:
+    """A segment among the rows of a pass, and what it reads of its cache: both in whole groups."""
+
+    segment: Segment
+    start: int
+    end: int
+    keys: int
+    bias: Tensor  # (rows, the last so many of the keys)
+
+
+def _places(segments: Sequence[Segment]) -> list[_Place]:
+    found: list[_Place] = []
+    start = 0
+    for segment in segments:
+        count = len(segment.tokens)
+        last = segment.at + count
+        rows, keys = _whole(count), segment.cache.whole(last)
+        bias = F.pad(F.pad(segment.bias, (0, keys - last), value=float("-inf")), (0, 0, 0, rows - count))
+        found.append(_Place(segment, start, start + rows, keys, bias))
+        start += rows
+    return found
+
+
+def _whole(rows: int) -> int:
+    group = _ROWS if rows <= _MANY_ROWS else _MANY_ROWS
+    return -(-rows // group) * group
+
+
+def _attend(place: _Place, layer: int, qk: Tensor, v: Tensor) -> Tensor:
     """What the rows of one text see, (rows, width); their keys and values enter its cache."""
-    keys, values, start, end = segment.cache.keys[layer], segment.cache.values[layer], segment.at, segment.at + len(qk)
-    keys[:, :, start:end] = qk[:, 1].permute(1, 2, 0)
-    values[:, start:end] = v.transpose(0, 1)
+    segment = place.segment
+    keys, values, count = segment.cache.keys[layer], segment.cache.values[layer], len(segment.tokens)
+    start, end = segment.at, segment.at + count
+    keys[:, :, start:end] = qk[:count, 1].permute(1, 2, 0)
+    values[:, start:end] = v[:count].transpose(0, 1)
     # Two products and a softmax are two to three times faster on a CPU than the fused bfloat16 kernel.
-    scores = torch.bmm(qk[:, 0].transpose(0, 1), keys[:, :, :end])
-    scores[:, :, end - segment.bias.shape[1] :] += segment.bias
-    seen = torch.bmm(torch.softmax(scores, -1), values[:, :end])
+    scores = torch.bmm(qk[:, 0].transpose(0, 1), keys[:, :, : place.keys])
+    scores[:, :, place.keys - place.bias.shape[1] :] += place.bias
+    seen = torch.bmm(torch.softmax(scores, -1), values[:, : place.keys])
     return seen.transpose(0, 1).reshape(len(qk), -1)
 
 

@@ -11,13 +11,14 @@ from torch import Tensor
 from model.architecture.network import Network
 
 _GROWTH = 256  # rows
+_GROUP = 64  # rows that are read together
 
 
 class RowCache:
     """`keys[i]`, (heads, head width, capacity), and `values[i]`, (heads, capacity, head width), belong to layer i.
 
     Keys are rotated already, and stored so that the product with the first n of them reads contiguous memory for any n: a
-    matrix product on a CPU copies them otherwise.
+    matrix product on a CPU copies them otherwise. Rows that nobody has written yet are zero.
     """
 
     def __init__(self, network: Network) -> None:
@@ -37,6 +38,10 @@ class RowCache:
         self.keys = [_grown(keys, 2, capacity) for keys in self.keys]
         self.values = [_grown(values, 1, capacity) for values in self.values]
 
+    def whole(self, rows: int) -> int:
+        """Of a number of rows that there is room for: the least one in whole groups that holds them."""
+        return -(-rows // _GROUP) * _GROUP
+
     @property
     def nbytes(self) -> int:
         return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
@@ -45,7 +50,7 @@ class RowCache:
 def _grown(old: Tensor, dimension: int, capacity: int) -> Tensor:
     shape = list(old.shape)
     shape[dimension] = capacity
-    new = old.new_empty(shape)
+    new = old.new_zeros(shape)
     new.narrow(dimension, 0, old.shape[dimension]).copy_(old)
     return new
 
