@@ -10,6 +10,7 @@ from concurrent.futures import Future
 import pytest
 import torch
 from conftest import random_network
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.architecture.inference import InferenceNetwork, Segment
 from model.architecture.network import Network
@@ -42,6 +43,31 @@ def test_the_inference_network_computes_what_the_network_computes(dtype: torch.d
         found = [reader.read([text_segment(range(a, b), cache, a)])[0].hidden for a, b in ((0, 17), (17, 18), (18, 40))]
     worst = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.2}[dtype]
     assert float((torch.cat(found).double() - expected).abs().max()) < worst
+
+
+class Shapes(TorchDispatchMode):
+    """Notes the shapes of matrix products: for each new one a CPU compiles, and keeps, a kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[object] = set()
+
+    def __torch_dispatch__(self, function: object, _: object, arguments: tuple[object, ...] = (), named: object = None) -> object:
+        if any(kind in str(function) for kind in ("bmm", "linear", "mm")):
+            self.seen.add((str(function), *(tuple(one.shape) for one in arguments if isinstance(one, torch.Tensor))))
+        return function(*arguments, **(named or {}))  # type: ignore[operator]
+
+
+def test_a_text_that_grows_is_read_in_shapes_that_recur() -> None:
+    network = random_network(torch.bfloat16)
+    reader, cache = InferenceNetwork(network), RowCache(network)
+    cache.reserve(300)
+    with torch.inference_mode(), Shapes() as shapes:
+        for at in range(130, 190):
+            rows = 1 + at % 4
+            text = text_segment(range(rows), cache, at)
+            reader.read([Segment(text.tokens, text.positions, cache, at, text.bias, None, range(rows))])
+    assert 0 < len(shapes.seen) < 10
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
