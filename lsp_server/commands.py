@@ -14,6 +14,7 @@ from pygls.workspace import TextDocument
 
 from lsp_server.completion.edits import Edit, Request, fill_holes, marked_holes, repair, rewrite
 from lsp_server.completion.reasons import Kind
+from lsp_server.completion.reshape import one_line, shorter
 from lsp_server.engine import EngineFailed, Infiller, ServerAway
 from lsp_server.positions import offset_at, position_of
 from model.infilling.request import Cancelled
@@ -21,12 +22,15 @@ from model.infilling.request import Cancelled
 if TYPE_CHECKING:
     from lsp_server.server import Quickfill
 
-FILL_HOLES, REWRITE, REPAIR, EXPLAIN = (
+FILL_HOLES, REWRITE, REPAIR, EXPLAIN, RESHAPE = (
     "quickfill.fillHoles",
     "quickfill.rewriteSelection",
     "quickfill.repair",
     "quickfill.explain",
+    "quickfill.reshape",
 )
+LONGER = "longer"
+SHORTENED = {"shorter": shorter, "line": one_line}
 CODE_ACTIONS = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite])
 MOST_REPAIRS = 5  # offered for one place
 
@@ -125,6 +129,30 @@ def register_commands(server: Quickfill) -> None:
             return kept_out(document.source, silence.sentence).as_markdown()
         tokenizer, offset = load_tokenizer(server.settings.model), offset_at(document, position)
         return explain(tokenizer, document.source, offset, piece=server.neighbour(uri, document.source, offset)).as_markdown()
+
+    @server.command(RESHAPE)
+    async def reshape(ls: object, *arguments: object) -> Answer:
+        """Arguments: a document's URI, the cursor, `longer`, `shorter` or `line`, and what is shown, if the client knows it.
+
+        The client then asks for suggestions again, and gets what has become of this one.
+        """
+        uri, position = two(arguments[:2], types.Position)
+        how = structured(arguments[2], str) if len(arguments) > 2 else ""
+        known = structured(arguments[3], str) if len(arguments) > 3 and arguments[3] is not None else None
+        if how != LONGER and how not in SHORTENED:
+            raise JsonRpcInvalidParams(f"{', '.join([LONGER, *SHORTENED])}: one of these is needed, got {how!r}")
+        document = server.workspace.text_documents.get(uri)
+        if document is None:
+            return _nothing("the document is not open")
+        if (silence := server.refusal(document)) is not None:
+            return _nothing(silence.sentence)
+        try:
+            reason = await server.reshape(document, position, known, SHORTENED.get(how))
+        except Cancelled:
+            return _nothing("a newer request took this one's place")
+        except (EngineFailed, ServerAway, ValueError) as error:
+            return _nothing(str(error))
+        return {"changes": 0 if reason else 1, "reason": reason}
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -277,6 +277,51 @@ class Quickfill(LanguageServer):
         if found is None and document in self._running:
             raise Cancelled
         return found
+
+    async def reshape(
+        self, document: TextDocument, position: types.Position, known: str | None, shorten: Callable[[str], str | None] | None
+    ) -> str | None:
+        """Makes what is suggested at a place shorter, or longer by what comes next; whoever asks there again gets that.
+
+        `known`: which of the suggestions is meant. The reason why nothing changes, if so. Raises what `run` raises.
+        """
+        uri, text = document.uri, document.source
+        offset = offset_at(document, position)
+        before, after = text[:offset], text[offset:]
+        found = [self.shown.rest(uri, before, after, by_hand) for by_hand in (False, True)]
+        meant = [(rest, one) for rest in found if rest for one in rest.candidates if known in (None, one.text)]
+        if not meant:
+            return "nothing is suggested here"
+        (rest, candidate), suggestion = meant[0], meant[0][1].text
+        if shorten is not None:
+            reshaped = shorten(suggestion)
+        else:
+            more = await self._what_follows(
+                uri, _taken(text, offset, suggestion, rest.replaces), offset + len(suggestion), document
+            )
+            reshaped = suggestion + more if more else None
+        if reshaped is None:
+            return "the suggestion is as short as it can be" if shorten else "the model suggests nothing behind it"
+        if document.source != text:
+            return "the document changed meanwhile"
+        changed = replace(candidate, texts=(reshaped,), parts=())
+        self.shown.remember(uri, Shown(before, after, (changed,), True, rest.replaces))
+        return None
+
+    async def _what_follows(self, uri: str, text: str, offset: int, document: TextDocument) -> str:
+        """The line or the block that comes behind a place, on its line or on the next ones; empty if nothing does."""
+        language = document.language_id or LANGUAGES[0]
+        newline = "\r\n" if "\r\n" in text else "\n"
+        if text[offset:].splitlines()[:1] not in ([], [""]):
+            return ""
+        for between in ("", newline):
+            here, at = text[:offset] + between + text[offset:], offset + len(between)
+            place = Place(here, ((at, at),), language, uri, None, self.other_files(uri, here, at))
+            found = await self.suggest(place, by_hand=True)
+            more = next((one.text for one in found.candidates if not one.replaced and one.text.strip()), "")
+            if more:
+                return between + more
+        return ""
 
     def stop(self, session: str) -> None:
         if session in self._running:
