@@ -9,6 +9,7 @@ import type { Silence } from "./silence";
 import type { Status } from "./status";
 
 const SNOOZES = [5, 15, 60]; // minutes
+const SAID = 4000; // milliseconds that a sentence stands in the status bar
 const EXPLANATION = Uri.parse("quickfill-explanation:/What the model sees.md");
 
 export interface Parts {
@@ -34,6 +35,9 @@ export function registerCommands(parts: Parts): void {
   register("trigger", () => commands.executeCommand("editor.action.inlineSuggest.trigger"));
   register("nextCandidate", () => commands.executeCommand("editor.action.inlineSuggest.showNext"));
   register("previousCandidate", () => commands.executeCommand("editor.action.inlineSuggest.showPrevious"));
+  register("longer", () => withEditor((editor) => reshape(server, editor, "longer")));
+  register("shorter", () => withEditor((editor) => reshape(server, editor, "shorter")));
+  register("oneLine", () => withEditor((editor) => reshape(server, editor, "line")));
   register("fillTheHoles", () => withEditor((editor) => fillHoles(server, editor)));
   register("rewriteTheSelection", () => withEditor((editor) => rewriteSelection(server, editor)));
   register("explainHere", () => withEditor((editor) => explanation.show(server, editor)));
@@ -72,6 +76,18 @@ async function change(server: Server, command: string, editor: TextEditor, place
   if (!answer?.changes) {
     void window.showInformationMessage(`Quickfill changed nothing: ${answer?.reason ?? "the server gave no reason"}`);
   }
+}
+
+/** The server makes its suggestion longer or shorter; asked again, it gives what has become of it. */
+async function reshape(server: Server, editor: TextEditor, how: "longer" | "shorter" | "line"): Promise<void> {
+  const { line, character } = editor.selection.active;
+  const answer = await server.execute<Changed>("quickfill.reshape", editor.document.uri.toString(), { line, character }, how).catch(refusal);
+  if (!answer?.changes) {
+    window.setStatusBarMessage(`Quickfill: ${answer?.reason ?? "the server gave no reason"}`, SAID);
+    return;
+  }
+  await commands.executeCommand("editor.action.inlineSuggest.hide"); // what is shown would stay
+  await commands.executeCommand("editor.action.inlineSuggest.trigger");
 }
 
 function refusal(error: unknown): Changed {

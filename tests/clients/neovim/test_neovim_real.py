@@ -72,6 +72,24 @@ def test_candidates_by_hand_are_cycled_and_the_shown_one_is_taken(account: Edito
     assert account.text == TEXT.rstrip("\n") + " " + second + "\n"
 
 
+def test_the_suggestion_is_made_longer_and_shorter(account: Editor) -> None:
+    first = account.ghost
+    assert first
+    account.type("<M-=>")
+    eventually("a longer one", lambda: len(account.ghost or "") > len(first))
+    longer = account.ghost
+    assert longer
+    assert longer.startswith(first)
+    account.type("<M-->")
+    eventually("a shorter one", lambda: account.ghost and len(account.ghost) < len(longer))
+    account.nvim.command("Quickfill one_line")
+    shorter = account.ghost
+    account.type("<Tab>")
+    assert shorter
+    assert longer.startswith(shorter)
+    assert account.text == TEXT.rstrip("\n") + " " + shorter + "\n"
+
+
 def test_holes_are_filled_all_at_once_and_one_undo_takes_it_back(account: Editor) -> None:
     account.type("<Esc>")
     holes = "def area(width, height):\n    ___ = width * height\n    return ___\n"

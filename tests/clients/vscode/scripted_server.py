@@ -9,6 +9,7 @@ Use: scripted_server.py SCRIPT lsp
     ready           false: the model is being loaded
     holes           what `quickfill.fillHoles` writes for each `___`
     explanation     what `quickfill.explain` returns
+    reshaped        {"longer": suggestions, ...}: what is suggested from then on, once `quickfill.reshape` was asked for that
     mute            true: questions are never answered again
 
 Each question is written as one line of JSON to SCRIPT.log, with the process that was asked.
@@ -55,6 +56,7 @@ def continuations(suggestions: dict[str, list[str]], before: str, typed: str = "
     return found
 
 
+reshaped_how = [""]  # what was asked for last
 server = LanguageServer(str(script().get("name", "quickfill")), str(script().get("version", "0.1.0")))
 
 
@@ -75,7 +77,7 @@ def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompl
     typed = chosen.text if chosen else ""
     before = text_before(document, place.start) + typed
     says = told(event="ask", kind=params.context.trigger_kind.name, before=before, chosen=typed)
-    suggestions = says.get("suggestions", {})
+    suggestions = says.get("reshaped", {}).get(reshaped_how[-1]) or says.get("suggestions", {})  # type: ignore[attr-defined]
     assert isinstance(suggestions, dict)
     texts = continuations(suggestions, before, typed)
     if params.context.trigger_kind == types.InlineCompletionTriggerKind.Automatic:
@@ -110,6 +112,16 @@ async def fill_holes(ls: object, *arguments: object) -> dict[str, object]:
         return {"changes": 0, "reason": "there is no hole"}
     await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(types.WorkspaceEdit(changes={uri: edits})))
     return {"changes": len(edits), "reason": None}
+
+
+@server.command("quickfill.reshape")
+def reshape(ls: object, *arguments: object) -> dict[str, object]:
+    position, how = arguments[1], str(arguments[2])
+    says = told(event="reshape", position=position, how=how)
+    if how not in says.get("reshaped", {}):  # type: ignore[operator]
+        return {"changes": 0, "reason": "the suggestion is as short as it can be"}
+    reshaped_how.append(how)
+    return {"changes": 1, "reason": None}
 
 
 @server.command("quickfill.explain")

@@ -72,6 +72,27 @@ def test_typing_along_keeps_the_rest(desk: Desk) -> None:
     desk.window.expect_saved("along.py", ADD + "    return first + second")
 
 
+def test_a_suggestion_is_made_longer_and_shorter_where_it_is_shown(desk: Desk) -> None:
+    long = {"    return ": ["first + second\ndone()"]}
+    begin(
+        desk,
+        "longer.py",
+        ADD,
+        suggestions={"    return ": ["first + second"]},
+        reshaped={"longer": long, "line": {"    return ": ["first"]}},
+    )
+    desk.window.type("    return ")
+    desk.window.wait_for_ghost("first + second")
+    desk.window.press("Control+Alt+=")
+    desk.window.wait_for_ghost("first + second\ndone()")
+    desk.window.run_command("Quickfill: Make the Suggestion One Line")
+    desk.window.wait_for_ghost("first")
+    desk.window.press("Control+Alt+-")
+    desk.window.page.wait_for_selector(".statusbar-item:has-text('as short as it can be')")
+    desk.window.press("Tab")
+    desk.window.expect_saved("longer.py", ADD + "    return first")
+
+
 def test_cycling_asks_for_more_and_takes_the_one_that_is_shown(desk: Desk) -> None:
     begin(desk, "cycle.py", ADD, suggestions={"    return ": ["a + b", "a - b", "a * b"]})
     desk.window.type("    return ")

@@ -94,6 +94,25 @@ local function explain()
   end)
 end
 
+--- The server changes what it suggests here; asked again, it gives that.
+---@param how "longer"|"shorter"|"line"
+function M.reshape(how)
+  local ghost = require("quickfill.ghost")
+  local shown = ghost.shown(vim.api.nvim_get_current_buf())
+  if not shown then
+    tell("nothing is suggested here")
+    return
+  end
+  local row, col = unpack(vim.api.nvim_win_get_cursor(0))
+  local place = lsp_range(row - 1, col, row - 1, col).start
+  server.execute("quickfill.reshape", { uri(), place, how, shown }, function(result, err)
+    changed(result, err)
+    if not err and type(result) == "table" and result.changes == 1 then
+      ghost.trigger()
+    end
+  end)
+end
+
 local function tell_status()
   local known = require("quickfill.status")
   local off = require("quickfill.switch").why_off(vim.api.nvim_get_current_buf())
@@ -154,6 +173,9 @@ local SUBCOMMANDS = {
   enable = { run = switch(true), values = SCOPES },
   disable = { run = switch(false), values = SCOPES },
   snooze = { run = snooze, values = { "5", "15", "60", "0" } },
+  longer = { run = call("longer"), needs = "quickfill.reshape" },
+  shorter = { run = call("shorter"), needs = "quickfill.reshape" },
+  one_line = { run = call("one_line"), needs = "quickfill.reshape" },
   fill = { run = fill, needs = "quickfill.fillHoles" },
   rewrite = { run = rewrite, needs = "quickfill.rewriteSelection" },
   explain = { run = explain, needs = "quickfill.explain" },

@@ -60,6 +60,20 @@ function M.dismiss()
   require("quickfill.ghost").dismiss()
 end
 
+--- Makes the suggestion that is shown longer: by what the model suggests behind it.
+function M.longer()
+  require("quickfill.commands").reshape("longer")
+end
+
+--- Makes it shorter: by its last line, or the last word of its only one.
+function M.shorter()
+  require("quickfill.commands").reshape("shorter")
+end
+
+function M.one_line()
+  require("quickfill.commands").reshape("line")
+end
+
 --- For the status line: the state, or the reason of the last silence.
 ---@return string
 function M.statusline()

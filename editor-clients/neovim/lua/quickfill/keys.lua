@@ -93,6 +93,9 @@ local ACTIONS = {
   previous = { run = call("previous"), wanted = takable },
   dismiss = { run = call("dismiss"), wanted = takable },
   trigger = { run = call("trigger") },
+  longer = { run = call("longer"), wanted = takable },
+  shorter = { run = call("shorter"), wanted = takable },
+  one_line = { run = call("one_line"), wanted = takable },
 }
 
 ---@param lhs string

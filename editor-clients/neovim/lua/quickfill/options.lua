@@ -24,6 +24,9 @@ M.defaults = {
     previous = "<M-[>",
     trigger = "<M-\\>",
     dismiss = "<C-]>",
+    longer = "<M-=>",
+    shorter = "<M-->",
+    one_line = false,
   },
   --- A server that leaves a question unanswered for so long is stopped and started again.
   hang_seconds = 30,
