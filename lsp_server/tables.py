@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lsp_server.acceptance.report import Group
+from lsp_server.benchmarks import next_edits
 from lsp_server.benchmarks.context import Source
 from lsp_server.benchmarks.load import LIMIT_MS, Level, most_served
 from lsp_server.benchmarks.typing import Session, percentile
@@ -132,6 +133,14 @@ def print_context(sources: Sequence[Source]) -> None:
         cells = (_cell(value, True) for value in (source.exact, source.gain))
         times = (f"{wait:.1f}" for wait in (source.choosing_ms, source.answering_ms))
         table.add_row(source.name, *cells, f"{source.tokens:.0f}", *times)
+    _console().print(table)
+
+
+def print_next_edits(ways: Sequence[next_edits.Way]) -> None:
+    columns = ("proposed, %", "right, % of these", "found, %", "ms, median")
+    table = _table(f"next edits of real commits, {ways[0].n} edits whose old text stands elsewhere, too", "", *columns)
+    for way in ways:
+        table.add_row(way.name, *(_cell(one, True) for one in (way.proposed, way.right, way.found)), f"{way.milliseconds:.0f}")
     _console().print(table)
 
 

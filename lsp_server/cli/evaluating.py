@@ -15,6 +15,7 @@ from lsp_server.cli.common import (
     CACHE,
     JsonOption,
     ModelOption,
+    UserError,
     app,
     check_plot,
     eval_extra,
@@ -198,6 +199,29 @@ def context(
         print(json.dumps({"benchmark": "context", "sources": [source.as_json() for source in sources]}))
     else:
         print_context(sources)
+
+
+@evaluations.command("next-edits")
+def next_edits(
+    repositories: Annotated[list[Path], typer.Argument(metavar="REPOSITORY...", help="Git repositories with Python code.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many edits of commits, of all of them together.")] = 500,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Whether people make the next edits that would be proposed to them, on real commits; with the model and without."""
+    from lsp_server.benchmarks.history import HistoryError
+    from lsp_server.benchmarks.next_edits import measure
+    from lsp_server.tables import print_next_edits
+
+    try:
+        with one_line_errors():
+            ways = measure(load_engine(model), repositories, limit)
+    except HistoryError as error:
+        raise UserError(str(error)) from None
+    if as_json:
+        print(json.dumps({"benchmark": "next edits", "ways": [way.as_json() for way in ways]}))
+    else:
+        print_next_edits(ways)
 
 
 def _twin(folder: Path | None) -> Engine | None:

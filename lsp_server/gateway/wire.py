@@ -21,6 +21,7 @@ from model.infilling.request import Infilling, InfillRequest
 
 SUPERSEDED = "superseded"
 CANDIDATES, TOKENS, CONTEXT_TOKENS, HOLES = 8, 1024, 8192, 8  # the most that a request may ask for
+GIVEN = 2_000  # characters of the texts that are given for a hole
 _TEXTS = ("parts", "other_files", "nearby")
 _DEFAULTS = {f.name: f.default for f in fields(InfillRequest) if f.name not in _TEXTS and f.default is not MISSING}
 
@@ -119,6 +120,8 @@ def check_limits(request: InfillRequest) -> None:
     for name, most in limits.items():
         if not 1 <= getattr(request, name) <= most:
             raise ValueError(f"{name} must be 1 to {most}, got {getattr(request, name)}")
+    if len(request.given) > CANDIDATES or sum(map(len, request.given)) > GIVEN:
+        raise ValueError(f"{CANDIDATES} texts of {GIVEN:,} characters can be given at most")
     for name in ("deadline_ms", "gamma", "min_confidence"):
         value = getattr(request, name)
         if value is not None and not math.isfinite(value):

@@ -165,7 +165,10 @@ class Engine:
             self._count(job.work, done, at)
         before = time.perf_counter()
         calibration = self.model.calibration if request.checked else None
-        candidates, doubted = _ranked(fillings, calibration, request.min_confidence)
+        if request.given:
+            candidates, doubted = [Candidate(tuple(one.texts), sum(one.scores)) for one in fillings], None
+        else:
+            candidates, doubted = _ranked(fillings, calibration, request.min_confidence)
         reason = None if candidates else _why_nothing(request, fillings, doubted, deadline.is_over)
         end = time.perf_counter()
         timings = {**job.work.seconds, "filter": end - before, "total": end - began}

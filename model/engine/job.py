@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import torch
+
 from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import Model
 from model.engine.session import CHUNK, Session
@@ -22,7 +24,7 @@ from model.infilling.copies import LONGEST_MATCH, Copies, CopyGate
 from model.infilling.deadline import Deadline, PassCosts
 from model.infilling.drafts import MOST_NODES, NEARBY, PREVIOUS
 from model.infilling.layout import encode_visible
-from model.infilling.passes import Continuation, Passes
+from model.infilling.passes import Continuation, Passes, Row
 from model.infilling.request import InfillRequest, Part
 from model.infilling.seam import landmark, without_seam
 from model.infilling.unchecked import fill_unchecked
@@ -93,10 +95,36 @@ class Job:
         self.work = Work()
 
     def run(self) -> Passes[list[Filling]]:
-        """Fillings of all holes, the greedy one first."""
+        """Fillings of all holes, the greedy one first; or the given ones, in their order."""
+        if self._request.given:
+            return (yield from self._given())
         if self._request.checked:
             return (yield from self._checked())
         return [(yield from self._unchecked())]
+
+    def _given(self) -> Passes[list[Filling]]:
+        """How likely the given texts are, their ends included. One pass reads all of them, each behind the visible text alone."""
+        prefix, owed = split_partial_word(self._request.parts[0])
+        continuation, _, unread = yield from self._read_visible((prefix, self._request.parts[1]), LEFT_TO_FIRST_PASS)
+        tokenizer = self._model.tokenizer
+        texts = [[*tokenizer.encode(owed + text), tokenizer.eos] for text in self._request.given]
+        stem = range(len(unread))
+        rows = [Row(token, continuation.base + number, range(number + 1)) for number, token in enumerate(unread)]
+        for tokens in texts:
+            first = len(rows)
+            for number, token in enumerate(tokens[:-1]):
+                rows.append(Row(token, continuation.base + len(stem) + number, (*stem, *range(first, first + number + 1))))
+        with self._timed("denoise"):
+            reading = yield from continuation.read(rows, range(len(stem) - 1, len(rows)))
+        self._session.adopt(unread)
+        self._count(continuation, [])
+        likely = torch.log_softmax(reading.logits, -1)
+        found, first = [], 1
+        for text, tokens in zip(self._request.given, texts, strict=True):
+            last = first + len(tokens) - 1
+            found.append(Filling([tokens[:-1]], [text], likely[[0, *range(first, last)], tokens].tolist(), True))
+            first = last
+        return found
 
     def _checked(self) -> Passes[list[Filling]]:
         """Hole by hole, each read as the first of those that are left: what stands in the earlier ones is text to it."""

@@ -20,6 +20,7 @@ class InfillRequest:
 
     parts: tuple[str, ...]
     other_files: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()  # nothing is written: the candidates are these texts, in this order, and how likely each is
     nearby: tuple[str, ...] = ()  # texts that drafts are looked up in; the model does not see them
     candidates: int = 1
     deadline_ms: float | None = None  # from the moment the engine is given the request
@@ -38,6 +39,8 @@ class InfillRequest:
         """Raises ValueError, in one sentence, for what cannot be asked."""
         if self.candidates < 1 or self.max_tokens < 1:
             raise ValueError("candidates and max_tokens must be at least 1")
+        if self.given and len(self.parts) != 2:
+            raise ValueError("texts can be given for one hole only")
         if self.passes is not None and self.passes < 1:
             raise ValueError("passes must be at least 1")
         if not LEAST_CONTEXT <= self.context_tokens <= MOST_CONTEXT:

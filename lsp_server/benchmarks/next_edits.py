@@ -1,0 +1,113 @@
+"""Do people make, elsewhere in a file, the next edits that would be proposed to them? Measured on the commits of repositories.
+
+Knows commits, edits and an engine. Knows no editor. A case is one edit of a commit whose old text still stands elsewhere in the
+file; a proposal is right if the commit leaves the new text in that place.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from lsp_server.benchmarks.history import Edit, changes
+from lsp_server.completion.next_edit import Change, change_between, next_edit, places
+from model.engine.engine import Engine
+from model.evaluation.intervals import Estimate, share
+
+NEWEST = 1_000  # changed files of one repository that are looked at
+
+
+@dataclass(frozen=True)
+class Case:
+    text: str  # with the edit in it
+    change: Change
+    right: dict[int, bool]  # for each other place of the old text, whether the new one will stand there
+
+
+@dataclass(frozen=True)
+class Way:
+    name: str
+    n: int  # cases
+    proposed: Estimate  # of the cases
+    right: Estimate  # of the proposals
+    found: Estimate  # right proposals, of the cases in which some place will change
+    milliseconds: float  # median
+
+    def as_json(self) -> dict[str, object]:
+        estimates = {"proposed": self.proposed, "right": self.right, "found": self.found}
+        rounded = {name: value.rounded() for name, value in estimates.items()}
+        return {"name": self.name, "n": self.n, **rounded, "ms": round(self.milliseconds, 1)}
+
+
+def measure(engine: Engine, repositories: Sequence[Path], count: int, seed: int = 0) -> list[Way]:
+    """Proposals without a model, and with it. Raises HistoryError; ValueError where no commit has a case."""
+    found = [case for repository in repositories for case in cases(repository)]
+    if not found:
+        raise ValueError("no commit of these repositories changes the same words in one place and has them in another")
+    drawn = np.random.default_rng(seed).permutation(len(found))[:count]
+    nearest: list[bool | None] = []
+    agreed: list[bool | None] = []
+    times: list[float] = []
+    chances: list[bool] = []
+    for number in track(drawn.tolist(), "Proposing", disable=not sys.stderr.isatty()):
+        case = found[number]
+        nearest.append(case.right[places(case.text, case.change)[0]])
+        began = time.perf_counter()
+        proposal = next_edit(engine, case.text, case.change, "next edits")
+        times.append((time.perf_counter() - began) * 1000)
+        agreed.append(None if proposal is None else case.right[proposal.start])
+        chances.append(any(case.right.values()))
+    return [
+        _way("the nearest place with the same words", nearest, chances, 0.0),
+        _way("the nearest that the model would change, too", agreed, chances, statistics.median(times)),
+    ]
+
+
+def cases(repository: Path) -> Iterator[Case]:
+    """Of the newest commits. Raises HistoryError."""
+    for change in islice(changes(repository), NEWEST):
+        text = change.before
+        for number, edit in enumerate(change.edits):
+            before, text = text, edit.applied(text)
+            same = change_between(before, text)
+            if same is not None and (elsewhere := places(text, same)):
+                rest = change.edits[number + 1 :]
+                final = text
+                for later in rest:
+                    final = later.applied(final)
+                yield Case(text, same, {at: _will_stand(same, at, rest, final) for at in elsewhere})
+
+
+def _will_stand(change: Change, at: int, edits: Sequence[Edit], final: str) -> bool:
+    """Whether the edits put the new text where the old one stands."""
+    for edit in edits:
+        behind = edit.at + edit.removed
+        if behind <= at and (edit.removed or edit.at < at):
+            at += len(edit.written) - edit.removed
+        elif edit.at < at:  # it began before the place: the new text is in what it wrote, or nowhere
+            inside = edit.written.find(change.new)
+            if inside < 0:
+                return False
+            at = edit.at + inside
+    end = at + len(change.new)
+    whole = not (change.new[-1:].isalnum() and final[end : end + 1].isalnum())
+    return whole and final.startswith(change.new, at)
+
+
+def _way(name: str, right: Sequence[bool | None], chances: Sequence[bool], milliseconds: float) -> Way:
+    return Way(
+        name,
+        len(right),
+        share([one is not None for one in right]),
+        share([one for one in right if one is not None]),
+        share([bool(one) for one, chance in zip(right, chances, strict=True) if chance]),
+        milliseconds,
+    )
