@@ -22,16 +22,19 @@ from model.infilling.request import Cancelled
 if TYPE_CHECKING:
     from lsp_server.server import Quickfill
 
-FILL_HOLES, REWRITE, REPAIR, EXPLAIN, RESHAPE = (
+FILL_HOLES, REWRITE, REPAIR, EXPLAIN, RESHAPE, NEXT_EDIT = (
     "quickfill.fillHoles",
     "quickfill.rewriteSelection",
     "quickfill.repair",
     "quickfill.explain",
     "quickfill.reshape",
+    "quickfill.nextEdit",
 )
+INLINE_EDIT = "textDocument/copilotInlineEdit"  # what some clients call the request for a next edit
 LONGER = "longer"
 SHORTENED = {"shorter": shorter, "line": one_line}
 CODE_ACTIONS = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite])
+_CHANGED = "the document changed meanwhile"
 MOST_REPAIRS = 5  # offered for one place
 
 Answer = dict[str, int | str | None]  # "changes": how many places changed; "reason": why none did
@@ -153,6 +156,43 @@ def register_commands(server: Quickfill) -> None:
         except (EngineFailed, ServerAway, ValueError) as error:
             return _nothing(str(error))
         return {"changes": 0 if reason else 1, "reason": reason}
+
+    @server.command(NEXT_EDIT)
+    async def propose(ls: object, *arguments: object) -> dict[str, types.TextEdit | str | None]:
+        """Argument: a document's URI. `edit`: what its newest change calls for elsewhere in it; null: `reason` says why."""
+        if len(arguments) != 1:
+            raise JsonRpcInvalidParams(f"one argument is needed, a document's URI; got {len(arguments)}")
+        found = await proposed(structured(arguments[0], str))
+        return {"edit": None, "reason": found} if isinstance(found, str) else {"edit": found, "reason": None}
+
+    @server.feature(INLINE_EDIT)
+    async def inline_edit(ls: object, params: object) -> dict[str, list[dict[str, object]]]:
+        """`{edits: [{text, range, textDocument: {uri, version}}]}` for the document that the request names."""
+        named = params.get("textDocument") if isinstance(params, dict) else None
+        uri = structured(named, types.TextDocumentIdentifier).uri
+        found = await proposed(uri)
+        if isinstance(found, str):
+            return {"edits": []}
+        version = server.workspace.text_documents[uri].version
+        return {"edits": [{"text": found.new_text, "range": found.range, "textDocument": {"uri": uri, "version": version}}]}
+
+    async def proposed(uri: str) -> types.TextEdit | str:
+        document = server.workspace.text_documents.get(uri)
+        if document is None:
+            return "the document is not open"
+        if (silence := server.refusal(document)) is not None:
+            return silence.sentence
+        text = document.source
+        try:
+            found = await server.next_edit(document)
+        except Cancelled:
+            return _CHANGED
+        except (EngineFailed, ServerAway, ValueError) as error:
+            return str(error)
+        if isinstance(found, str):
+            return found
+        place = types.Range(position_of(document, found.start), position_of(document, found.end))
+        return types.TextEdit(place, found.new) if document.source == text else _CHANGED
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:

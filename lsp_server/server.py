@@ -27,6 +27,7 @@ from lsp_server.acceptance.store import Store, usual_place
 from lsp_server.acceptance.tracker import Outcome, Tracker
 from lsp_server.commands import register_commands
 from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete, unknown_language
+from lsp_server.completion.next_edit import NextEdit, Recent, next_edit, places
 from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions
 from lsp_server.context import gate
@@ -103,6 +104,7 @@ class Quickfill(LanguageServer):
         self.shown = Suggestions()
         self._ahead: dict[str, _Ahead] = {}
         self._cursors: dict[str, _Asked] = {}  # for each document: what is around there is parsed already
+        self._recent: dict[str, Recent] = {}  # for each document, what was changed last
         self._remote = remote  # an engine in another process, instead of a model in this one
         self.neighbours = Neighbours()
         self._worker = ThreadPoolExecutor(THREADS, "engine")
@@ -278,6 +280,31 @@ class Quickfill(LanguageServer):
             raise Cancelled
         return found
 
+    def edited(self, document: TextDocument) -> None:
+        """A document was opened, or has another text now."""
+        self.tracker.edited(document.uri, document.source)
+        self.stop(_next_edit_of(document.uri))
+        if document.uri in self._recent:
+            self._recent[document.uri].edited(document.source)
+        else:
+            self._recent[document.uri] = Recent(document.source)
+
+    async def next_edit(self, document: TextDocument) -> NextEdit | str:
+        """What the newest change of a document calls for elsewhere in it; or why there is nothing. Raises what `run` raises."""
+        uri, text = document.uri, document.source
+        recent = self._recent.get(uri)
+        change = recent.change() if recent else None
+        if change is None:
+            return "nothing was changed lately that could be changed elsewhere, too"
+        if not places(text, change):
+            return f"`{change.old}` stands nowhere else in this file"
+
+        def work(engine: Infiller, cancelled: Callable[[], bool]) -> NextEdit | None:
+            return next_edit(engine, text, change, _next_edit_of(uri), cancelled)
+
+        found = await self.run(_next_edit_of(uri), work)
+        return found or f"the model would leave `{change.old}` as it is in the other places"
+
     async def reshape(
         self, document: TextDocument, position: types.Position, known: str | None, shorten: Callable[[str], str | None] | None
     ) -> str | None:
@@ -329,13 +356,16 @@ class Quickfill(LanguageServer):
 
     def forget(self, session: str) -> None:
         self.stop(session)
+        self.stop(_next_edit_of(session))
+        self._recent.pop(session, None)
         self.shown.forget(session)
         self._ahead.pop(session, None)
         self._cursors.pop(session, None)
         self.neighbours.forget(session)
         if self._engine is not None:
             engine = self._engine
-            self._worker.submit(lambda: engine.result().forget(session))
+            for name in (session, _next_edit_of(session)):
+                self._worker.submit(lambda name=name: engine.result().forget(name))  # type: ignore[misc]
 
     def cursor(self, document: str, text: str, offset: int, language: str) -> Cursor:
         """A place in a document, of which only what changed since somebody asked last is parsed."""
@@ -462,7 +492,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         document = server.workspace.text_documents.get(params.text_document.uri)
         change = params.content_changes[-1] if params.content_changes else None
         if document is not None:
-            server.tracker.edited(document.uri, document.source)
+            server.edited(document)
         if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
             return
         if server.refusal(document) is None:
@@ -471,6 +501,10 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
             # Where nothing is suggested unasked, reading would only take time from the keys that follow.
             if quiet(server.cursor(document.uri, text, edge, document.language_id or LANGUAGES[0])) is None:
                 server.read_ahead(document.uri, text, edge)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def opened(server: Quickfill, params: types.DidOpenTextDocumentParams) -> None:
+        server.edited(server.workspace.get_text_document(params.text_document.uri))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(server: Quickfill, params: types.DidCloseTextDocumentParams) -> None:
@@ -556,6 +590,11 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         return server.status()
 
     return server
+
+
+def _next_edit_of(document: str) -> str:
+    """The session in which a document's next edit is looked for: its places are elsewhere than the cursor."""
+    return f"{document}#next edit"
 
 
 def _taken(text: str, offset: int, suggestion: str, replaced: int) -> str:

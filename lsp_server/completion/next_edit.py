@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lsp_server.context.secrets import secrets
 from lsp_server.context.window import sent_window
 from lsp_server.engine import Infiller
 from model.infilling.request import InfillRequest
@@ -52,13 +53,19 @@ class Recent:
         """The document's text is another one now."""
         if text == self._now:
             return
-        start, end, _ = _difference(self._now, text)
-        if self._before != self._now:
-            changed, _, changed_end = _difference(self._before, self._now)
-            between = self._now[min(start, changed) : max(end, changed_end)]
-            if "\n" in between or "\r" in between:
-                self._before = self._now
+        if self._before != self._now and not self._goes_on(text):
+            self._before = self._now
         self._now = text
+
+    def _goes_on(self, text: str) -> bool:
+        """Whether what happened since belongs to the change before: it is in the same line, and not the same once more."""
+        start, end, _ = _difference(self._now, text)
+        changed, _, changed_end = _difference(self._before, self._now)
+        between = self._now[min(start, changed) : max(end, changed_end)]
+        if "\n" in between or "\r" in between:
+            return False
+        last, again = self.change(), change_between(self._now, text)
+        return last is None or again is None or (last.old, last.new) != (again.old, again.new)
 
     def change(self) -> Change | None:
         """None where nothing changed, or something that is not looked for elsewhere."""
@@ -97,7 +104,7 @@ def change_between(before: str, after: str) -> Change | None:
 def places(text: str, change: Change) -> list[int]:
     """Where the old text still stands as whole words, the nearest first, those below the change before those above it."""
     left = r"(?<!\w)" if _is_word(change.old[:1]) else ""
-    right = r"(?!\w)" if _is_word(change.old[-1:]) else ""
+    right = r"(?!\w)" if _is_word(change.old[-1:]) or _is_word(change.new[-1:]) else ""  # words stay whole, and two words two
     found = [match.start() for match in re.finditer(left + re.escape(change.old) + right, text)]
     end = change.at + len(change.new)
     others = [at for at in found if not (change.at <= at < end) and not text.startswith(change.new, at)]
@@ -108,7 +115,14 @@ def next_edit(
     engine: Infiller, text: str, change: Change, session: str = "", cancelled: Callable[[], bool] | None = None
 ) -> NextEdit | None:
     """The nearest place that the model would have changed as well. Raises what the engine raises."""
-    for at in places(text, change)[:MOST_PLACES]:
+    hidden = secrets(text)
+
+    def is_secret(start: int, end: int) -> bool:
+        return any(first < end and start < last for first, last in hidden)
+
+    if is_secret(change.at, change.at + len(change.new)):
+        return None
+    for at in [at for at in places(text, change) if not is_secret(at, at + len(change.old))][:MOST_PLACES]:
         gain = gain_of(engine, text, change, at, session, cancelled)
         if gain > LEAST_GAIN:
             return NextEdit(at, at + len(change.old), change.new, gain)
