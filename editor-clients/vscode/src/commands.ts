@@ -3,6 +3,7 @@
 
 import { commands, ConfigurationTarget, EventEmitter, ProgressLocation, Uri, window, workspace, type ExtensionContext, type LogOutputChannel, type TextEditor } from "vscode";
 import { installServer, InstallError } from "./installing";
+import { NextEdit } from "./nextEdit";
 import { isEnabled, isLanguageEnabled, readOptions, SECTION } from "./options";
 import type { Server, State } from "./server";
 import type { Silence } from "./silence";
@@ -38,6 +39,10 @@ export function registerCommands(parts: Parts): void {
   register("longer", () => withEditor((editor) => reshape(server, editor, "longer")));
   register("shorter", () => withEditor((editor) => reshape(server, editor, "shorter")));
   register("oneLine", () => withEditor((editor) => reshape(server, editor, "line")));
+  const nextEdit = new NextEdit(server);
+  context.subscriptions.push(nextEdit);
+  register("goToNextEdit", () => withEditor((editor) => nextEdit.go(editor)));
+  register("dismissNextEdit", () => nextEdit.dismiss());
   register("fillTheHoles", () => withEditor((editor) => fillHoles(server, editor)));
   register("rewriteTheSelection", () => withEditor((editor) => rewriteSelection(server, editor)));
   register("explainHere", () => withEditor((editor) => explanation.show(server, editor)));

@@ -90,6 +90,24 @@ def test_the_suggestion_is_made_longer_and_shorter(account: Editor) -> None:
     assert account.text == TEXT.rstrip("\n") + " " + shorter + "\n"
 
 
+def test_a_renamed_attribute_is_renamed_in_the_next_place_too(real: Editor) -> None:
+    real.type("<Esc>")
+    real.nvim.command("%bwipeout!")
+    text = TEXT.replace("balance +=", "balance += amount").replace(".balance = balance", ".total = balance")
+    real.open("renamed.py", text.replace(".total", ".balance"))
+    real.until_attached()
+    real.type("/self.balance =<CR>wwcwtotal<Esc>")
+    assert real.text == text
+    real.nvim.command("Quickfill next_edit")
+    eventually("a proposal", lambda: real.lua("return require('quickfill.next_edit').shown()") == "total")
+    assert any("balance" in row and "total" in row for row in real.screen)
+    real.nvim.command("Quickfill next_edit")
+    changed = [text[:at] + "total" + text[at + len("balance") :] for at in range(len(text)) if text.startswith("balance", at)]
+    assert real.text in changed
+    real.type("u")
+    assert real.text == text
+
+
 def test_holes_are_filled_all_at_once_and_one_undo_takes_it_back(account: Editor) -> None:
     account.type("<Esc>")
     holes = "def area(width, height):\n    ___ = width * height\n    return ___\n"

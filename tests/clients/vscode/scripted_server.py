@@ -10,6 +10,7 @@ Use: scripted_server.py SCRIPT lsp
     holes           what `quickfill.fillHoles` writes for each `___`
     explanation     what `quickfill.explain` returns
     reshaped        {"longer": suggestions, ...}: what is suggested from then on, once `quickfill.reshape` was asked for that
+    next            {"old": "new"}: for `quickfill.nextEdit`, the first of these old texts that stands in the file
     mute            true: questions are never answered again
 
 Each question is written as one line of JSON to SCRIPT.log, with the process that was asked.
@@ -122,6 +123,19 @@ def reshape(ls: object, *arguments: object) -> dict[str, object]:
         return {"changes": 0, "reason": "the suggestion is as short as it can be"}
     reshaped_how.append(how)
     return {"changes": 1, "reason": None}
+
+
+@server.command("quickfill.nextEdit")
+def next_edit(ls: object, *arguments: object) -> dict[str, object]:
+    says = told(event="next edit")
+    text = server.workspace.get_text_document(str(arguments[0])).source
+    for old, new in says.get("next", {}).items():  # type: ignore[attr-defined]
+        before, found, _ = text.partition(old)
+        if found:
+            line, character = before.count("\n"), len(before.rpartition("\n")[2])
+            place = types.Range(types.Position(line, character), types.Position(line, character + len(old)))
+            return {"edit": types.TextEdit(place, new), "reason": None}
+    return {"edit": None, "reason": "it stands nowhere else"}
 
 
 @server.command("quickfill.explain")

@@ -93,6 +93,29 @@ def test_a_suggestion_is_made_longer_and_shorter_where_it_is_shown(desk: Desk) -
     desk.window.expect_saved("longer.py", ADD + "    return first")
 
 
+def test_the_next_edit_is_shown_made_by_tab_and_followed_by_the_one_after_it(desk: Desk) -> None:
+    begin(desk, "next.py", "size = 1\nprint(length)\nreturn length\n", next={"length": "size"})
+    desk.window.press("Alt+n")
+    struck = ".view-line span[class*='ced-']"
+    desk.window.page.wait_for_selector(f"{struck}:has-text('length')")
+    desk.window.press("Tab")
+    desk.window.expect_saved("next.py", "size = 1\nprint(size)\nreturn length\n")
+    desk.window.page.wait_for_selector(f"{struck}:has-text('length')")
+    desk.window.press("Tab")
+    desk.window.expect_saved("next.py", "size = 1\nprint(size)\nreturn size\n")
+    desk.window.page.wait_for_selector(".statusbar-item:has-text('it stands nowhere else')")
+
+
+def test_a_next_edit_that_is_dismissed_leaves_the_text_and_the_keys_alone(desk: Desk) -> None:
+    begin(desk, "dismissed.py", "length = 1\n", next={"length": "size"})
+    desk.window.press("Alt+n")
+    desk.window.page.wait_for_selector(".view-line span[class*='ced-']:has-text('length')")
+    desk.window.press("Escape")
+    desk.window.page.wait_for_selector(".view-line span[class*='ced-']:has-text('length')", state="detached")
+    desk.window.press("Tab")
+    desk.window.expect_saved("dismissed.py", "length = 1\n    ")
+
+
 def test_cycling_asks_for_more_and_takes_the_one_that_is_shown(desk: Desk) -> None:
     begin(desk, "cycle.py", ADD, suggestions={"    return ": ["a + b", "a - b", "a * b"]})
     desk.window.type("    return ")

@@ -176,6 +176,7 @@ local SUBCOMMANDS = {
   longer = { run = call("longer"), needs = "quickfill.reshape" },
   shorter = { run = call("shorter"), needs = "quickfill.reshape" },
   one_line = { run = call("one_line"), needs = "quickfill.reshape" },
+  next_edit = { run = call("next_edit"), needs = "quickfill.nextEdit" },
   fill = { run = fill, needs = "quickfill.fillHoles" },
   rewrite = { run = rewrite, needs = "quickfill.rewriteSelection" },
   explain = { run = explain, needs = "quickfill.explain" },

@@ -74,6 +74,11 @@ function M.one_line()
   require("quickfill.commands").reshape("line")
 end
 
+--- Shows what the newest change calls for elsewhere in the buffer; called again, makes it and goes on to the next.
+function M.next_edit()
+  require("quickfill.next_edit").go()
+end
+
 --- For the status line: the state, or the reason of the last silence.
 ---@return string
 function M.statusline()
