@@ -12,7 +12,7 @@ from lsp_server.gateway.wire import Asking, cuts_of, infillings, options_of, req
 from model.infilling.request import Candidate, Infilling, InfillRequest, Part
 
 EVERYTHING = InfillRequest(
-    ("a😀", "b", ""), ("other",), ("near", "by"), 3, 12.5, 7, True, True, 0.25, False, False, 3, False, 0.1, 99
+    ("a😀", "b", ""), ("other",), ("new", "old"), ("near", "by"), 3, 12.5, 7, True, True, 0.25, False, False, 3, False, 0.1, 99
 )
 
 
@@ -45,6 +45,8 @@ def test_every_field_of_an_answer_arrives() -> None:
         ({"max_tokens": 1025}, "max_tokens must be 1 to 1024"),
         ({"context_tokens": 10**6}, "context_tokens must be"),
         ({"deadline_ms": float("nan")}, "finite"),
+        ({"given": ["x"] * 9}, "8 texts of 2,000 characters can be given at most"),
+        ({"given": ["x" * 2001]}, "8 texts of 2,000 characters"),
         ({"max_tokens": "many"}, "max_tokens: Input should be a valid integer"),
         ({"colour": 1}, "no option 'colour'"),
     ],
