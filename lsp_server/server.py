@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from lsp_server.commands import register_commands
 from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete, unknown_language
 from lsp_server.completion.next_edit import NextEdit, Recent, next_edit, places
 from lsp_server.completion.reasons import Kind, Record, Silence
-from lsp_server.completion.shown import Shown, Suggestions
+from lsp_server.completion.shown import Shown, Suggestions, taken
 from lsp_server.context import gate
 from lsp_server.context.neighbours import Neighbours
 from lsp_server.context.project import Project
@@ -37,13 +37,14 @@ from lsp_server.context.similar import Piece, other_files_of
 from lsp_server.context.window import sent_window
 from lsp_server.engine import EngineFailed, Infiller, ServerAway
 from lsp_server.fallback import FallbackEngine
-from lsp_server.positions import clamped, offset_at
+from lsp_server.positions import offset_at
 from lsp_server.remote import THREADS, RemoteEngine
 from lsp_server.settings import Settings
 from lsp_server.shared import CannotShare, SharedEngine
+from lsp_server.suggesting import register_popup, register_suggestions
 from lsp_server.syntax.grammars import endings_of
-from lsp_server.syntax.places import Cursor, Quiet, cursor_in, quiet
-from model.infilling.request import Cancelled, Candidate
+from lsp_server.syntax.places import Cursor, cursor_in, quiet
+from model.infilling.request import Cancelled
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +52,6 @@ STATUS_COMMAND = "quickfill.status"
 STATUS = "quickfill/status"  # a notification, for clients whose experimental capabilities have `quickfillStatus`
 LOOK_SECONDS = 10.0  # between two looks at what is left of what was taken
 LOADING = "quickfill/loading"  # the token of the progress that is shown meanwhile
-QUIET: dict[Quiet, Kind] = {
-    "middle of a word": Kind.MIDDLE_OF_WORD,
-    "behind a finished name": Kind.FINISHED_NAME,
-    "comment": Kind.COMMENT,
-    "string": Kind.STRING,
-}
-
 Result = TypeVar("Result")
 
 
@@ -324,7 +318,7 @@ class Quickfill(LanguageServer):
             reshaped = shorten(suggestion)
         else:
             more = await self._what_follows(
-                uri, _taken(text, offset, suggestion, rest.replaces), offset + len(suggestion), document
+                uri, taken(text, offset, suggestion, rest.replaces), offset + len(suggestion), document
             )
             reshaped = suggestion + more if more else None
         if reshaped is None:
@@ -407,6 +401,13 @@ class Quickfill(LanguageServer):
         self.tracker.look()
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self.look_at_what_was_taken)
 
+    def is_silent(self, silence: Silence) -> None:
+        """Nothing was suggested: writes down why."""
+        self.record.is_silent(silence)
+        if self.store is not None:
+            self.store.silence(silence.counted_as)
+        self.tell_status()
+
     def tell_status(self) -> None:
         """Tells a client that wants to know how the server is, if that has changed."""
         wanted = self.client_capabilities.experimental
@@ -453,6 +454,9 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         server.settings = server.settings.overlaid(params.initialization_options)
         logging.getLogger().setLevel(server.settings.log_level.upper())
         server.log_acceptance()
+        editor = params.capabilities.text_document
+        if editor is None or editor.inline_completion is None:
+            register_popup(server)
 
     @server.feature(types.SHUTDOWN)
     def shut_down(server: Quickfill, _: None) -> None:
@@ -511,78 +515,7 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         server.tracker.closed(params.text_document.uri)
         server.forget(params.text_document.uri)
 
-    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
-    async def inline_completion(server: Quickfill, params: types.InlineCompletionParams) -> types.InlineCompletionList:
-        uri = params.text_document.uri
-        document = server.workspace.text_documents.get(uri)
-        if document is None:
-            return _nothing(server, Silence(Kind.NOT_OPEN, "the document is not open"))
-        if (silence := server.refusal(document)) is not None:
-            return _nothing(server, silence)
-        language = document.language_id or LANGUAGES[0]
-        selected = params.context.selected_completion_info
-        here = clamped(document, params.position)
-        at = selected.range if selected else types.Range(here, here)
-        start = offset_at(document, at.start)
-        end = start if at.end == at.start else offset_at(document, at.end)
-        if selected is None:
-            typed, text = "", document.source
-        else:
-            typed = selected.text
-            text = document.source[:start] + typed + document.source[end:]
-        offset = start + len(typed)
-        by_hand = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-        rest = server.shown.rest(uri, text[:offset], text[offset:], by_hand)
-        if rest is not None:
-            if not by_hand:
-                taken = rest.candidates[0].text
-                server.look_ahead(uri, _taken(text, offset, taken, rest.replaces), offset + len(taken), language)
-            server.record.is_shown("what was shown before")
-            server.tell_status()
-            shown(document, offset, selected, rest.candidates[0], by_hand)
-            return _items(typed, at, [(candidate.text, rest.replaces) for candidate in rest.candidates])
-        cursor = server.cursor(uri, text, offset, language)
-        if not by_hand and (why := quiet(cursor)) is not None:
-            server.stop(uri)
-            return _nothing(server, Silence(QUIET[why], f"nothing is suggested unasked in this place ({why})"))
-        place = Place(text, ((offset, offset),), language, uri, cursor, server.other_files(uri, text, offset))
-        try:
-            ahead = None if by_hand else await server.known_ahead(uri, text, offset)
-            found = ahead or await server.suggest(place, by_hand)
-        except Cancelled:
-            return _nothing(server, Silence(Kind.SUPERSEDED, "a newer request took this one's place"))
-        except asyncio.CancelledError:
-            _nothing(server, Silence(Kind.WITHDRAWN, "the client took the request back"))
-            raise
-        except ServerAway as error:
-            return _nothing(server, Silence(Kind.AWAY, str(error)))
-        except EngineFailed as error:
-            return _nothing(server, Silence(Kind.FAILED, str(error)))
-        except ValueError as error:
-            log.error("%s", error)
-            return _nothing(server, Silence(Kind.BAD_REQUEST, str(error)))
-        server.record.candidates += found.raw
-        server.record.changed.update(found.changed)
-        server.record.dropped.update(found.dropped)
-        if found.silence is not None:
-            return _nothing(server, found.silence)
-        server.record.is_shown("what was computed ahead" if ahead else "the model")
-        server.tell_status()
-        shown(document, offset, selected, found.candidates[0], by_hand)
-        best = found.candidates[0]
-        alike = tuple(candidate for candidate in found.candidates if candidate.replaced == best.replaced)
-        server.shown.remember(uri, Shown(text[:offset], text[offset:], alike, by_hand, best.replaced))
-        if not by_hand:
-            server.look_ahead(uri, _taken(text, offset, best.text, best.replaced), offset + len(best.text), language)
-        return _items(typed, at, [(candidate.text, candidate.replaced) for candidate in found.candidates])
-
-    def shown(
-        document: TextDocument, offset: int, selected: types.SelectedCompletionInfo | None, best: Candidate, by_hand: bool
-    ) -> None:
-        if selected is None:  # with a choice in a popup the document is not yet what the suggestion continues
-            language = document.language_id or LANGUAGES[0]
-            server.tracker.shown(document.uri, document.source, offset, best.text, language, by_hand, best.confidence)
-
+    register_suggestions(server)
     register_commands(server)
 
     @server.command(STATUS_COMMAND)
@@ -595,30 +528,6 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
 def _next_edit_of(document: str) -> str:
     """The session in which a document's next edit is looked for: its places are elsewhere than the cursor."""
     return f"{document}#next edit"
-
-
-def _taken(text: str, offset: int, suggestion: str, replaced: int) -> str:
-    """The document once a suggestion is taken."""
-    return text[:offset] + suggestion + text[offset + replaced :]
-
-
-def _nothing(server: Quickfill, silence: Silence) -> types.InlineCompletionList:
-    server.record.is_silent(silence)
-    if server.store is not None:
-        server.store.silence(silence.counted_as)
-    server.tell_status()
-    return types.InlineCompletionList([])
-
-
-def _items(typed: str, at: types.Range, found: Sequence[tuple[str, int]]) -> types.InlineCompletionList:
-    """Texts, each with the number of characters behind the cursor that make way for it: closing brackets, so one unit each."""
-    items = [
-        types.InlineCompletionItem(
-            typed + text, range=types.Range(at.start, types.Position(at.end.line, at.end.character + replaced))
-        )
-        for text, replaced in found
-    ]
-    return types.InlineCompletionList(items)
 
 
 def _tolerant_converter() -> Converter:

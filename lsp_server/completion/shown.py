@@ -35,6 +35,11 @@ class Rest:
     replaces: int = 0
 
 
+def taken(text: str, offset: int, suggestion: str, replaced: int) -> str:
+    """The document once a suggestion at an offset is taken."""
+    return text[:offset] + suggestion + text[offset + replaced :]
+
+
 class Suggestions:
     """What was shown in each document, the newest first."""
 
