@@ -1,0 +1,1 @@
+"""Emacs with Eglot, whose popup shows what Quickfill suggests."""
