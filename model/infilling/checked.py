@@ -117,9 +117,10 @@ class CheckedDecoder:
         gate: CopyGate | None,
         sources: Sources,
     ) -> None:
-        self._tokenizer, self._healing, self._limits, self._gate = tokenizer, healing, limits, gate
-        self._copies = Copies(visible[:-1], tokenizer.ordinary)
-        texts = ((COPY, self._copies), *sources.texts)
+        self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
+        copies = Copies(visible[:-1], tokenizer.ordinary)
+        self._next = Next(tokenizer, healing, limits, gate, copies)
+        texts = ((COPY, copies), *sources.texts)
         silent = frozenset() if sources.copies else frozenset([COPY])
         self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
         self._matches = tuple(copies.matching(visible[:-1]) for _, copies in texts)
@@ -166,7 +167,7 @@ class CheckedDecoder:
             chain.draft = self._draft(chain, [])
         reading = yield from self._read(continuation, [chain], LAST_SLOTS if hurried else self._slots)
         root = reading.roots[0]
-        best = torch.topk(self._next_scores(reading.logits[0], chain), candidates)
+        best = torch.topk(self._next.scores(reading.logits[0], chain.matches[0], chain.owed, chain.bare), candidates)
         read = [reading.start + row for row in range(root + 1)]
         others = []
         for score, token in zip(best.values.tolist()[1:], best.indices.tolist()[1:], strict=True):
@@ -183,12 +184,9 @@ class CheckedDecoder:
             self._go_on(continuation, reading, 0, chain)
         return [chain, *others]
 
-    def _next_scores(self, logits: Tensor, chain: Chain) -> Tensor:
-        """Log probabilities of the chain's next token: the model's, without what can not stand here, with copies mixed in."""
-        return next_scores(
-            logits, self._tokenizer, self._healing, self._limits, self._gate, self._copies, chain.matches[0], chain.owed,
-            chain.bare,
-        )  # fmt: skip
+    def _write_likeliest(self, chain: Chain, logits: Tensor) -> None:
+        score, token = self._next.likeliest(logits, chain.matches[0], chain.owed, chain.bare)
+        self._write(chain, token, score)
 
     def _write(self, chain: Chain, token: int, score: float) -> None:
         chain.tokens.append(token)
@@ -226,8 +224,7 @@ class CheckedDecoder:
             for slot in range(number * LAST_SLOTS + 1, (number + 1) * LAST_SLOTS):
                 if not chain.growing:
                     break
-                score, token = self._next_scores(logits[slot], chain).max(-1)
-                self._write(chain, int(token), float(score))
+                self._write_likeliest(chain, logits[slot])
 
     def _read(self, continuation: Continuation, chains: list[Chain], slots: int) -> Passes[_Reading]:
         rows: list[Row] = []
@@ -267,8 +264,7 @@ class CheckedDecoder:
         while node is not None:
             last = node
             chain.rows.append(reading.start + root + 1 + node)
-            score, token = self._next_scores(reading.logits[first + 1 + node], chain).max(-1)
-            self._write(chain, int(token), float(score))
+            self._write_likeliest(chain, reading.logits[first + 1 + node])
             node = self._accepted(chain, node)
         if chain.growing:
             slots = (first + 1 + last) * SLOTS  # the first slot repeats the check
@@ -293,7 +289,7 @@ class CheckedDecoder:
         return list(zip(tokens.tolist(), values.tolist(), strict=True))
 
     def _draft(self, chain: Chain, slots: list[tuple[int, float]]) -> DraftTree:
-        ending = [*self._copies.ending, *chain.tokens][-2:]
+        ending = [*self._next.copies.ending, *chain.tokens][-2:]
         most = self._limits.max_tokens - len(chain.tokens) - 1
         forbidden = self._healing.forbidden(chain.owed) if chain.owed else None
         return self._drafter.tree(ending, chain.matches, slots, most, forbidden)
@@ -304,31 +300,42 @@ def is_bare(tokenizer: Tokenizer, token: int, owed: bytes) -> bool:
     return len(tokenizer.bytes_of(token)) <= len(owed)
 
 
-def next_scores(
-    logits: Tensor,
-    tokenizer: Tokenizer,
-    healing: Healing,
-    limits: Limits,
-    gate: CopyGate | None,
-    copies: Copies,
-    matches: Matches,
-    owed: bytes,
-    at_start: bool,
-) -> Tensor:
-    """Log probabilities (vocabulary,) of a hole's next token, from the network's logits.
+@dataclass(frozen=True)
+class Next:
+    """What may come next in a hole, and how likely: the network's logits, without what can not stand there, copies mixed in."""
 
-    -inf for what can not stand here: marks, tokens that do not spell what is `owed`, an end `at_start` (before anything is
-    written but what is owed) where the hole may not be empty. With a gate, what followed the longest match in the visible text
-    is mixed in.
-    """
-    allowed = logits.clone()
-    allowed[tokenizer.ordinary :] = float("-inf")
-    allowed[tokenizer.eos] = logits[tokenizer.eos]
-    if at_start and not limits.allow_empty:
-        allowed[tokenizer.eos] = float("-inf")
-        if limits.single_line:
-            allowed[torch.from_numpy(healing.line_breaks).to(logits.device)] = float("-inf")
-    if owed:
-        allowed[torch.from_numpy(healing.forbidden(owed)).to(logits.device)] = float("-inf")
-    allowed = torch.log_softmax(allowed, -1)
-    return allowed if gate is None else gate.mixed(allowed, copies.followers(matches))
+    tokenizer: Tokenizer
+    healing: Healing
+    limits: Limits
+    gate: CopyGate | None
+    copies: Copies
+
+    def scores(self, logits: Tensor, matches: Matches, owed: bytes, at_start: bool) -> Tensor:
+        """Log probabilities (vocabulary,).
+
+        -inf for what can not stand here: marks, tokens that do not spell what is `owed`, an end `at_start` (before anything is
+        written but what is owed) where the hole may not be empty. With a gate, what followed the longest match in the visible
+        text is mixed in.
+        """
+        allowed = self._allowed(logits, owed, at_start)
+        return allowed if self.gate is None else self.gate.mixed(allowed, self.copies.followers(matches))
+
+    def likeliest(self, logits: Tensor, matches: Matches, owed: bytes, at_start: bool) -> tuple[float, int]:
+        """The greatest of these scores, and its token."""
+        allowed = self._allowed(logits, owed, at_start)
+        if self.gate is not None:
+            return self.gate.likeliest(allowed, self.copies.followers(matches))
+        token = int(allowed.argmax())
+        return float(allowed[token]), token
+
+    def _allowed(self, logits: Tensor, owed: bytes, at_start: bool) -> Tensor:
+        allowed = logits.clone()
+        allowed[self.tokenizer.ordinary :] = float("-inf")
+        allowed[self.tokenizer.eos] = logits[self.tokenizer.eos]
+        if at_start and not self.limits.allow_empty:
+            allowed[self.tokenizer.eos] = float("-inf")
+            if self.limits.single_line:
+                allowed[torch.from_numpy(self.healing.line_breaks).to(logits.device)] = float("-inf")
+        if owed:
+            allowed[torch.from_numpy(self.healing.forbidden(owed)).to(logits.device)] = float("-inf")
+        return torch.log_softmax(allowed, -1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,31 +69,62 @@ class CopyGate:
 
     def mixed(self, scores: Tensor, followers: Followers) -> Tensor:
         """The model's log probabilities (vocabulary,), some -inf, with the followers among the others mixed in."""
-        allowed = [token for token in followers.counts if scores[token] > float("-inf")]
-        if not allowed:
+        found = self._copied(scores, followers, int(scores.argmax()))
+        if found is None:
             return scores
-        counts = torch.tensor([float(followers.counts[token]) for token in allowed])
-        found = features(scores, Followers(followers.match, Counter({t: followers.counts[t] for t in allowed})))
-        share = 1 / (1 + math.exp(-sum(w * f for w, f in zip(self.weights, found, strict=True))))
-        mixed = scores + math.log1p(-share)
-        places = torch.tensor(allowed)
-        copied = (share * counts / counts.sum()).log().to(scores)
-        mixed[places] = torch.logaddexp(mixed[places], copied)
+        rest, copied = found
+        mixed = scores + rest
+        mixed[torch.tensor(list(copied))] = torch.tensor(list(copied.values())).to(scores)
         return mixed
 
+    def likeliest(self, scores: Tensor, followers: Followers) -> tuple[float, int]:
+        """The greatest of what `mixed` gives, and its token: for that hardly any tensor is needed."""
+        best = int(scores.argmax())
+        found = self._copied(scores, followers, best)
+        if found is None:
+            return float(scores[best]), best
+        rest, copied = found
+        copied.setdefault(best, float(scores[best]) + rest)
+        token = max(copied, key=lambda token: (copied[token], -token))
+        return copied[token], token
 
-def features(scores: Tensor, followers: Followers) -> list[float]:
-    """What the gate looks at (`FEATURES` numbers): the match, whether its followers agree, what the model thinks of them."""
+    def _copied(self, scores: Tensor, followers: Followers, best: int) -> tuple[float, dict[int, float]] | None:
+        """What is added to all log probabilities, and what becomes of those of the followers; None without any."""
+        tokens = list(followers.counts)
+        if not tokens:
+            return None
+        own = {token: score for token, score in zip(tokens, scores[tokens].tolist(), strict=True) if score > float("-inf")}
+        if not own:
+            return None
+        allowed = Followers(followers.match, Counter({token: followers.counts[token] for token in own}))
+        found = features(allowed, own, best, float(scores[best]))
+        share = 1 / (1 + math.exp(-sum(w * f for w, f in zip(self.weights, found, strict=True))))
+        rest, total = math.log1p(-share), allowed.counts.total()
+        return rest, {
+            token: _log_sum(score + rest, math.log(share * allowed.counts[token] / total)) for token, score in own.items()
+        }
+
+
+def features(followers: Followers, scores: Mapping[int, float], best: int, best_score: float) -> list[float]:
+    """What the gate looks at (`FEATURES` numbers): the match, whether its followers agree, what the model thinks of them.
+
+    `scores` are the model's log probabilities of the followers; `best` is the token that it finds likeliest.
+    """
     total = followers.counts.total()
     token, most = followers.counts.most_common(1)[0]
-    best = int(scores.argmax())
     return [
         1.0,
         *(float(followers.match >= length) for length in range(2, LONGEST_MATCH + 1)),
         float(len(followers.counts) == 1),
         math.log1p(total),
         most / total,
-        math.exp(float(scores[token])),
-        math.exp(float(scores[best])),
+        math.exp(scores[token]),
+        math.exp(best_score),
         float(token == best),
     ]
+
+
+def _log_sum(left: float, right: float) -> float:
+    """log(exp(left) + exp(right))."""
+    greater, less = max(left, right), min(left, right)
+    return greater + math.log1p(math.exp(less - greater))

@@ -9,7 +9,7 @@ import torch
 
 from model.architecture.network import Network
 from model.architecture.rows import causal_bias
-from model.infilling.checked import Limits, is_bare, next_scores
+from model.infilling.checked import Limits, Next, is_bare
 from model.infilling.copies import Copies, CopyGate
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
@@ -26,13 +26,13 @@ def greedy(
 ) -> tuple[list[int], int]:
     """The hole's tokens, `<eos>` included where the model writes it, and the number of passes: one for each token."""
     healing, copies = Healing(tokenizer), Copies(visible[:-1], tokenizer.ordinary)
+    follows = Next(tokenizer, healing, limits, gate, copies)
     written: list[int] = []
     matches = copies.matches
     bare = True
     while not limits.gives_up(written):
         logits = next_logits(network, [*visible, *written])
-        scores = next_scores(logits, tokenizer, healing, limits, gate, copies, matches, owed, bare)
-        token = int(scores.argmax())
+        token = int(follows.scores(logits, matches, owed, bare).argmax())
         bare = bare and is_bare(tokenizer, token, owed)
         owed, matches = healing.owed_after(owed, token), copies.extended(matches, token)
         written.append(token)

@@ -48,7 +48,8 @@ def fit_copy_gate(network: Network, tokenizer: Tokenizer, documents: Sequence[Do
         for row, token in zip(scores, hole, strict=True):
             followers = copies.followers(matches)
             if followers.counts:
-                found.append(features(row, followers))
+                own, best = {token: float(row[token]) for token in followers.counts}, int(row.argmax())
+                found.append(features(followers, own, best, float(row[best])))
                 modelled.append(float(row[token].exp()))
                 copied.append(followers.counts[token] / followers.counts.total())
             matches = copies.extended(matches, token)
