@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,7 +93,7 @@ class Quickfill(LanguageServer):
     """Documents belong to the workspace, sessions to the engine; here is only what connects them."""
 
     def __init__(self, model: Path | str | None = None, remote: RemoteEngine | None = None) -> None:
-        super().__init__("quickfill", "0.1.0", protocol_cls=AnsweringProtocol, converter_factory=_tolerant_converter)
+        super().__init__("quickfill", version("quickfill"), protocol_cls=AnsweringProtocol, converter_factory=_tolerant_converter)
         self.settings = Settings(model=None if model is None else str(model))
         self.record = Record()
         self.shown = Suggestions()
