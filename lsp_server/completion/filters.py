@@ -18,6 +18,9 @@ from model.infilling.request import Candidate
 
 MOST_LINES_BELOW = 8  # that are compared
 _CLOSING_LINE = re.compile(r"\s*(?:[)\]}>]+[;,]?|end|fi|done|esac|</\w+>)\s*$")
+_GOES_ON = re.compile(
+    r"\s*(?:[})\]]*\s*(?:else|elif|elsif|elseif|except|finally|catch|rescue|ensure|while|until|case|default|when)\b|\{)"
+)
 _CLOSERS = re.compile(r"[)\]}>\"'`;,:\s]*$")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
@@ -110,13 +113,20 @@ def _as_tabs(line: str, unit: int) -> str:
 
 
 def within_the_block(text: str, around: Around) -> str:
-    """Up to the first line that leaves the block the cursor is in; a line that closes it may stand at the end."""
+    """Up to the first line that leaves the block the cursor is in, or the one that the cursor's line opens; a line that closes
+    it may stand at the end."""
     first, *lines = text.split("\n")
     depth = indentation((around.left + first) if not around.left.strip() else around.left)
+    opens = bool(around.left.strip()) and _opens_a_block(around.left + first, around)
     for number, line in enumerate(lines):
-        if line.strip() and indentation(line) < depth:
+        if line.strip() and (indentation(line) < depth or (opens and indentation(line) == depth and not _GOES_ON.match(line))):
             return "\n".join([first, *lines[: number + bool(_CLOSING_LINE.match(line))]]).rstrip()
     return text
+
+
+def _opens_a_block(line: str, around: Around) -> bool:
+    grammar = around.cursor.document.grammar if around.cursor else None
+    return line.rstrip().endswith((":", "{")) if grammar is None else bool(grammar.opens.search(line))
 
 
 def without_repetition(text: str, around: Around) -> str:

@@ -60,10 +60,12 @@ async def test_the_item_replaces_the_word_that_is_typed_by_the_word_and_what_fol
 
 @pytest.mark.asyncio
 async def test_a_suggestion_of_several_lines_is_shown_whole_beside_the_popup(client: LanguageClient) -> None:
-    text = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return a - b\n\n\ndef multiply(a, b):\n"
+    method = "    def {0}(self, key):\n        if key not in self.{0}s:\n            raise KeyError(key)\n"
+    method += "        return self.{0}s[key]\n\n"
+    text = "class Store:\n" + method.format("item") + method.format("user") + "    def order(self, key):\n"
     uri = "file:///project/pairs.py"
     client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, text)))
-    (item,) = (await popup(client, 8, 19, uri)).items
+    (item,) = (await popup(client, 11, 25, uri)).items
     edit = item.text_edit
     assert isinstance(edit, types.TextEdit)
     assert "\n" in edit.new_text
