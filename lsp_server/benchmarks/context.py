@@ -18,10 +18,11 @@ from rich.progress import track
 
 from lsp_server.completion.complete import LANGUAGES
 from lsp_server.context.project import Project, SourceFile
-from lsp_server.context.similar import MOST_CHARACTERS, most_alike, other_files_of
+from lsp_server.context.similar import most_alike, other_files_of
 from lsp_server.context.window import sent_window
 from model.engine.engine import Engine
 from model.evaluation.intervals import Estimate, difference, share
+from model.infilling.alike import MOST_CHARACTERS
 from model.infilling.request import InfillRequest
 
 LEAST_CHARACTERS = 8  # of a line that is cut, and

@@ -6,7 +6,6 @@ Knows folders, files and the gate. Knows no cursor, no tokens and no protocol.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,12 +14,12 @@ from pathlib import Path
 
 from lsp_server.context import gate
 from lsp_server.syntax.grammars import endings_of
+from model.infilling.alike import names_in
 
 MOST_FILES = 4_000
 MOST_ENTRIES = 40_000  # of folders that are looked at; a workspace may be somebody's whole home
 MOST_BYTES = 200_000  # of a file; larger ones are data or generated
 SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
-_NAME = re.compile(r"[^\W\d]\w{2,}")
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,6 @@ class SourceFile:
     text: str
     names: frozenset[str]
     stamp: tuple[int, int] | None = None  # when the file on disk was written, and its size; None: the editor's text
-
-
-def names_in(text: str) -> frozenset[str]:
-    """The names that stand in a text, keywords and words of prose included; shorter ones tell nothing."""
-    return frozenset(_NAME.findall(text))
 
 
 class Project:

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from model.infilling.alike import around, as_other_file, most_alike, names_in
 from model.infilling.layout import continuation, encode_visible
 from model.tokenization.tokenizer import Tokenizer
 from model.training import durable
@@ -26,6 +28,9 @@ from model.training.documents import Document
 MOST_MIDDLE = 160  # tokens of all holes of an example
 BEFORE, AFTER = 12_000, 6_000  # characters around the hole that are looked at; the same as a server's window
 MOST_EXAMPLES = 40  # of one document
+OTHER_FILE_SHARE = 0.35  # of the examples that see the piece of another file which a server would show
+SHARD, SIBLINGS = 500, 150  # documents packed by one process at a time; files of a package among which a piece is looked for
+USED_SHARE = 0.25  # of a window, that an example fills in the mean; a draw in three falls on an empty place
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,23 @@ def cut_hole(text: str, starts: Sequence[int], rng: np.random.Generator) -> tupl
     return start, int(rng.integers(low, max(low, whole_end) + 1))
 
 
-def sample_example(document: Document, rng: np.random.Generator, other: Document | None = None) -> Example | None:
-    """An example with one hole, sometimes two to four; None if the draw fell on an empty place."""
+@dataclass(frozen=True)
+class Sibling:
+    """A file of a package, as a piece of it may be shown with another one."""
+
+    document: Document
+    names: frozenset[str]
+
+    @property
+    def text(self) -> str:
+        return self.document.text
+
+
+def sample_example(document: Document, rng: np.random.Generator, siblings: Sequence[Sibling] = ()) -> Example | None:
+    """An example with one hole, sometimes two to four; None if the draw fell on an empty place.
+
+    With it comes the piece of the siblings that is most like the surroundings of the first hole; the document may be one of them.
+    """
     text = document.text
     starts = [0, *(i + 1 for i, character in enumerate(text) if character == "\n")]
     if starts[-1] != len(text):
@@ -117,8 +137,16 @@ def sample_example(document: Document, rng: np.random.Generator, other: Document
     ]
     parts = tuple(text[edges[i] : edges[i + 1]] for i in range(0, len(edges), 2))
     middles = tuple(text[a:b] for a, b in holes)
-    others = (f"# {other.path}\n{other.text[:1500]}",) if other else ()
-    return Example(parts, middles, others)
+    return Example(parts, middles, _other_file(document, "".join(parts), len(parts[0]), siblings))
+
+
+def _other_file(document: Document, visible: str, cursor: int, siblings: Sequence[Sibling]) -> tuple[str, ...]:
+    others = [one for one in siblings if one.document.path != document.path]
+    found = most_alike(names_in(around(visible, cursor)), siblings, others)
+    if found is None:
+        return ()
+    _, sibling, lines = found
+    return (as_other_file(sibling.document.path, sibling.text[lines.start : lines.end]),)
 
 
 def encode_example(tokenizer: Tokenizer, example: Example, budget: int) -> tuple[list[int], list[int]] | None:
@@ -173,26 +201,30 @@ def _pack_shard(shard: tuple[int, list[Document]], tokenizer_path: Path, length:
     budgets = [length // 4, length // 2, length, length]
 
     def sequences() -> Iterator[tuple[list[int], list[int]]]:
-        siblings: dict[str, Document] = {}
-        for document in documents:
-            other = siblings.get(document.package)
-            siblings[document.package] = document
-            for _ in range(min(MOST_EXAMPLES, 1 + len(document.text) // characters)):
-                example = sample_example(document, rng, other if rng.random() < 0.1 else None)
-                encoded = example and encode_example(tokenizer, example, budgets[int(rng.integers(len(budgets)))])
-                if encoded:
-                    yield encoded
+        for _, package in groupby(documents, lambda document: document.package):
+            own = list(package)
+            few = [own[number] for number in rng.permutation(len(own))[:SIBLINGS]]
+            siblings = [Sibling(document, names_in(document.text)) for document in few]
+            for document in own:
+                for _ in range(min(MOST_EXAMPLES, 1 + len(document.text) // characters)):
+                    example = sample_example(document, rng, siblings if rng.random() < OTHER_FILE_SHARE else ())
+                    encoded = example and encode_example(tokenizer, example, budgets[int(rng.integers(len(budgets)))])
+                    if encoded:
+                        yield encoded
 
     windows = pack(sequences(), length, tokenizer.pad)
     order = rng.permutation(len(windows.tokens))
     return Windows(windows.tokens[order], windows.segment[order], windows.hole[order])
 
 
-def pack_documents(documents: Sequence[Document], tokenizer_path: Path, length: int, characters: int) -> Windows:
-    """Windows of `length` tokens. One example is drawn for so many characters of a document; a third of the draws fall on
-    empty places.
+def pack_documents(documents: Sequence[Document], tokenizer_path: Path, length: int, tokens: int, least: int) -> Windows:
+    """Windows of `length` tokens: about as many as hold so many tokens, from all over the documents.
+
+    One example is drawn for `least` characters of a document, or for more if that is enough.
     """
-    shards = [(number, list(documents[at : at + 500])) for number, at in enumerate(range(0, len(documents), 500))]
+    characters = max(least, round(sum(len(document.text) for document in documents) * length * USED_SHARE / max(1, tokens)))
+    ordered = sorted(documents, key=lambda document: document.package)
+    shards = [(number, ordered[at : at + SHARD]) for number, at in enumerate(range(0, len(ordered), SHARD))]
     with ProcessPoolExecutor() as pool:
         work = pool.map(partial(_pack_shard, tokenizer_path=tokenizer_path, length=length, characters=characters), shards)
         packed = list(track(work, f"Packing windows of {length}", total=len(shards)))

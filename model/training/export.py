@@ -48,5 +48,5 @@ def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
     }
     tokenizer = Tokenizer.load(corpus / "tokenizer.json")
     gate = fit_copy_gate(network.to(fastest_dtype()), tokenizer, read_documents(corpus / "train.jsonl"))
-    trigrams = count_trigrams(prepare(corpus).short, tokenizer.ordinary)
+    trigrams = count_trigrams(prepare(corpus, state["tokens"]).short, tokenizer.ordinary)
     return save_model(folder, network, tokenizer, {**about, "copy_gate": gate.weights}, trigrams)

@@ -84,7 +84,7 @@ def train(run: Run) -> Path:
     if run.workers == 1:
         _train(run, 0)
     else:
-        prepare(run.corpus)  # once, for all of them
+        prepare(run.corpus, run.tokens)  # once, for all of them
         _train_in_workers(run)
     return run.folder / checkpoint.LAST
 
@@ -146,7 +146,7 @@ def _train(run: Run, rank: int) -> None:
     torch.manual_seed(run.seed)
     device = torch.device(run.device)
     tokenizer = Tokenizer.load(run.corpus / "tokenizer.json")
-    packed = prepare(run.corpus)
+    packed = prepare(run.corpus, run.tokens)
     network = Network(run.network).to(device)
     matrices = [p for block in network.blocks for p in block.parameters()]
     optimizers = (

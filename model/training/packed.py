@@ -6,7 +6,7 @@ Knows which part of the corpus goes into which windows. Knows neither how exampl
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from model.training.manifest import checked_hashes
 
 SHORT, LONG = 512, 1024  # tokens of a window, before and in the decay
 SHORT_SHARE = 0.7  # of the documents; the others are packed into long windows
-CHARACTERS_PER_EXAMPLE, CHARACTERS_PER_DECAY_EXAMPLE = 700, 250
+CHARACTERS_PER_EXAMPLE, CHARACTERS_PER_DECAY_EXAMPLE = 700, 250  # at the least
+HELDOUT_TOKENS = 1_000_000
 DECAY_SHARE = 0.4  # of the batches in the decay
 
 
@@ -43,25 +44,43 @@ class Shuffled:
         return found
 
 
-def prepare(corpus: Path) -> Packed:
-    """The corpus as packed windows, from the cache beside it or made now.
+@dataclass(frozen=True)
+class _MadeOf:
+    """What windows were made of, and for how many tokens of a run."""
+
+    files: dict[str, str]
+    tokens: int
+
+    @classmethod
+    def read(cls, path: Path) -> _MadeOf:
+        try:
+            return cls(**json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return cls({}, 0)
+
+    def serves(self, wanted: _MadeOf) -> bool:
+        return self.files == wanted.files and self.tokens >= wanted.tokens
+
+
+def prepare(corpus: Path, tokens: int) -> Packed:
+    """The corpus as packed windows, from the cache beside it or made now: enough for a run of so many tokens to meet few twice.
 
     Raises CorpusError where a file is not the manifest's, ValueError where a cached one is damaged.
     """
     folder, tokenizer = corpus / "packed", corpus / "tokenizer.json"
     files = [folder / f"{name}.npz" for name in ("short", "long", "decay", "heldout")]
-    made_of, hashes = folder / "made_of.json", checked_hashes(corpus)
-    if not (made_of.exists() and json.loads(made_of.read_bytes()) == hashes and all(file.exists() for file in files)):
+    made_of, wanted = folder / "made_of.json", _MadeOf(checked_hashes(corpus), tokens)
+    if not (_MadeOf.read(made_of).serves(wanted) and all(file.exists() for file in files)):
         folder.mkdir(exist_ok=True)
         made_of.unlink(missing_ok=True)
         documents = read_documents(corpus / "train.jsonl")
         cut = int(len(documents) * SHORT_SHARE)
         decay, heldout = (read_documents(corpus / f"{name}.jsonl") for name in ("decay", "heldout"))
-        pack_documents(documents[:cut], tokenizer, SHORT, CHARACTERS_PER_EXAMPLE).save(files[0])
-        pack_documents(documents[cut:], tokenizer, LONG, CHARACTERS_PER_EXAMPLE).save(files[1])
-        pack_documents(decay, tokenizer, LONG, CHARACTERS_PER_DECAY_EXAMPLE).save(files[2])
-        pack_documents(heldout, tokenizer, SHORT, CHARACTERS_PER_EXAMPLE).save(files[3])
-        durable.write(made_of, json.dumps(hashes).encode())  # last: a kill before it has all of them packed again
+        pack_documents(documents[:cut], tokenizer, SHORT, tokens, CHARACTERS_PER_EXAMPLE).save(files[0])
+        pack_documents(documents[cut:], tokenizer, LONG, tokens // 2, CHARACTERS_PER_EXAMPLE).save(files[1])
+        pack_documents(decay, tokenizer, LONG, tokens // 4, CHARACTERS_PER_DECAY_EXAMPLE).save(files[2])
+        pack_documents(heldout, tokenizer, SHORT, HELDOUT_TOKENS, CHARACTERS_PER_EXAMPLE).save(files[3])
+        durable.write(made_of, json.dumps(asdict(wanted)).encode())  # last: a kill before it has all of them packed again
     return Packed(*(Windows.load(file) for file in files))
 
 

@@ -62,7 +62,7 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
         network = NetworkConfig(width=recipe.width, layers=recipe.layers, heads=recipe.width // 64)
     add_to_manifest(recipe.corpus, vocabulary.name)
     if corpus_only:
-        prepare(recipe.corpus)
+        prepare(recipe.corpus, recipe.tokens)
         return
     run = Run(
         recipe.corpus,

@@ -7,9 +7,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsp_server.context.project import SourceFile, names_in
-from lsp_server.context.similar import MOST_CHARACTERS, WINDOW, most_alike, other_files_of
+from lsp_server.context.project import SourceFile
+from lsp_server.context.similar import most_alike, other_files_of
 from lsp_server.context.window import as_model_text
+from model.infilling.alike import MOST_CHARACTERS, WINDOW, names_in
 
 STORE = (
     "class Store:\n    def insert_invoice(self, invoice, customer):\n        return self.table.insert(invoice.number, customer)\n"

@@ -73,7 +73,7 @@ def assert_same(found: State, expected: State) -> None:
 def test_a_killed_run_ends_as_an_uninterrupted_one(
     corpus: Path, whole: Path, tmp_path: Path, moment: int, falls_back: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prepare(corpus)
+    prepare(corpus, 10_000)
     command = [sys.executable, "-c", DYING, str(corpus), str(tmp_path), str(moment), str(STEPS)]
     assert subprocess.run(command, env=environment(), timeout=300, check=False).returncode == -signal.SIGKILL
     assert not (tmp_path / "plateau.pt").exists()
@@ -157,20 +157,26 @@ def test_a_corpus_without_checksums_says_what_to_do(corpus: Path, tmp_path: Path
 
 
 def test_windows_of_an_earlier_corpus_are_packed_again(tmp_path: Path) -> None:
-    first = prepare(write_toy_corpus(tmp_path))
-    again = prepare(tmp_path)
-    other = prepare(write_toy_corpus(tmp_path, SOURCE.replace("total", "surface")))
+    first = prepare(write_toy_corpus(tmp_path), 10_000)
+    again = prepare(tmp_path, 10_000)
+    other = prepare(write_toy_corpus(tmp_path, SOURCE.replace("total", "surface")), 10_000)
     assert (first.decay.tokens == again.decay.tokens).all()
     assert first.decay.tokens.shape != other.decay.tokens.shape or (first.decay.tokens != other.decay.tokens).any()
 
 
+def test_a_longer_run_gets_more_windows_and_a_shorter_one_those_that_are_there(tmp_path: Path) -> None:
+    write_toy_corpus(tmp_path)
+    sizes = [len(prepare(tmp_path, tokens).short.tokens) for tokens in (1_000, 100_000, 1_000)]
+    assert sizes[0] < sizes[1] == sizes[2]
+
+
 def test_damaged_windows_are_named(corpus: Path, tmp_path: Path) -> None:
-    prepare(corpus)
+    prepare(corpus, 10_000)
     folder = Path(shutil.copytree(corpus, tmp_path / "corpus"))
     packed = folder / "packed" / "long.npz"
     packed.write_bytes(flipped(packed.read_bytes()))
     with pytest.raises(ValueError, match=r"long\.npz is damaged: delete it"):
-        prepare(folder)
+        prepare(folder, 10_000)
 
 
 def test_a_vocabulary_made_later_is_in_the_manifest_once(tmp_path: Path) -> None:

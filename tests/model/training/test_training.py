@@ -15,11 +15,12 @@ from toy_run import SOURCE, run_of, write_toy_corpus
 
 from model.architecture.network import NetworkConfig
 from model.checkpoints.store import BUNDLED, load_model
+from model.infilling.alike import names_in
 from model.infilling.reference import next_logits
 from model.tokenization.tokenizer import Tokenizer
 from model.training.checkpoint import load
 from model.training.documents import Document, read_documents
-from model.training.examples import Windows, encode_example, pack_documents, sample_example
+from model.training.examples import Sibling, Windows, encode_example, pack_documents, sample_example
 from model.training.export import export
 from model.training.loop import train
 from model.training.objective import attention_bias, losses, make_batch
@@ -79,7 +80,7 @@ def test_two_workers_make_the_model_that_one_makes(corpus: Path, tmp_path: Path)
 
 
 def test_a_batch_in_so_many_of_the_decay_is_its_own_code_and_no_window_is_left_out(corpus: Path) -> None:
-    windows = pack_documents(read_documents(corpus / "decay.jsonl"), corpus / "tokenizer.json", 1024, 250)
+    windows = pack_documents(read_documents(corpus / "decay.jsonl"), corpus / "tokenizer.json", 1024, 10**9, 250)
     general, own = (Shuffled(windows, np.arange(len(windows.tokens))) for _ in range(2))
     found = [interleaved(general, own, number) for number in range(200)]
     for kind, share in ((own, DECAY_SHARE), (general, 1 - DECAY_SHARE)):
@@ -111,7 +112,7 @@ def test_an_autoregressive_twin_learns_from_next_tokens_alone_and_says_what_it_i
 
 
 def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corpus: Path, tokenizer: Tokenizer) -> None:
-    windows = pack_documents(read_documents(corpus / "train.jsonl")[:5], corpus / "tokenizer.json", 512, 700)
+    windows = pack_documents(read_documents(corpus / "train.jsonl")[:5], corpus / "tokenizer.json", 512, 10**9, 700)
     network = random_network(torch.float64)
     rows = np.arange(min(2, len(windows.tokens)))
     found = {}
@@ -133,13 +134,27 @@ def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corp
 
 
 def test_no_slot_is_given_its_own_answer(corpus: Path, tokenizer: Tokenizer) -> None:
-    windows = pack_documents(read_documents(corpus / "train.jsonl")[:20], corpus / "tokenizer.json", 512, 700)
+    windows = pack_documents(read_documents(corpus / "train.jsonl")[:20], corpus / "tokenizer.json", 512, 10**9, 700)
     batch = make_batch(windows, np.arange(len(windows.tokens)), tokenizer, np.random.default_rng(1), True)
     asked = batch.slot_targets >= 0
     assert int(asked.sum()) > 100
     assert bool((batch.slots[asked] == tokenizer.mask).all())
     visible = torch.gather(batch.positions, 1, batch.anchors.clamp(min=0))
     assert bool((visible < batch.slot_positions)[asked].all())
+
+
+def test_an_example_shows_the_piece_of_its_package_that_a_server_would_show() -> None:
+    rng = np.random.default_rng(0)
+    here = Document("toy", "toy/a.py", SOURCE)
+    like = Document("toy", "toy/b.py", "import os\n\n\n" + SOURCE)
+    unlike = Document("toy", "toy/c.py", "\n".join(f"constant_{number} = {number}" for number in range(60)))
+    siblings = [Sibling(one, names_in(one.text)) for one in (unlike, here, like)]
+    found = [sample_example(here, rng, siblings) for _ in range(50)]
+    shown = [example.other_files for example in found if example]
+    assert len(shown) > 10
+    for others in shown:
+        assert others == () or (others[0].startswith("# toy/b.py\n") and len(others) == 1)
+    assert sum(map(bool, shown)) > len(shown) / 2
 
 
 def test_examples_are_the_document_with_holes(tokenizer: Tokenizer) -> None:
