@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 import pytest
@@ -33,8 +33,9 @@ def engine(tokenizer: Tokenizer) -> Engine:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_the_inference_network_computes_what_the_network_computes(dtype: torch.dtype) -> None:
-    network = random_network(torch.float64)
+@pytest.mark.parametrize("stored", [torch.float64, torch.bfloat16])
+def test_the_inference_network_computes_what_the_network_computes(dtype: torch.dtype, stored: torch.dtype) -> None:
+    network = random_network(torch.float64).to(stored).double()
     expected = network(network.embed(torch.tensor([range(40)])), torch.arange(40)[None], causal_bias(40, network.canvas))[0]
     lower = Network(network.config).to(dtype).requires_grad_(False)
     lower.load_state_dict(network.state_dict())
@@ -79,14 +80,24 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("bundled", [False, True], ids=["float32", "the bundled model as it runs here"])
-def test_neighbours_change_no_bit(bundled: bool) -> None:
-    network = Engine.load().model.network if bundled else random_network(torch.float32)
+@pytest.mark.parametrize("weights", ["float32", "float32 from bfloat16", "the bundled model as it runs here"])
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param(((1, 0), (1, 30), (5, 70), (17, 33), (130, 0), (2, 257)), id="many"),
+        pytest.param(((16, 40), (16, 3)), id="32 rows"),
+        *(pytest.param(((3, 20), *[(1, 7)] * others), id=f"{others} others") for others in range(6, 13)),
+    ],
+)
+def test_neighbours_change_no_bit(weights: str, places: Sequence[tuple[int, int]]) -> None:
+    network = Engine.load().model.network if "bundled" in weights else random_network(torch.float32)
+    if "from" in weights:
+        network = network.bfloat16().float()
     reader = InferenceNetwork(network)
 
     def segments() -> list[Segment]:
         found = []
-        for rows, at in ((1, 0), (1, 30), (5, 70), (17, 33), (130, 0), (2, 257)):
+        for rows, at in places:
             cache = RowCache(network)
             cache.reserve(at + rows)
             generator = torch.Generator().manual_seed(at)
