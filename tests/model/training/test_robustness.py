@@ -165,8 +165,8 @@ def test_windows_of_an_earlier_corpus_are_packed_again(tmp_path: Path) -> None:
 
 
 def test_a_longer_run_gets_more_windows_and_a_shorter_one_those_that_are_there(tmp_path: Path) -> None:
-    write_toy_corpus(tmp_path)
-    sizes = [len(prepare(tmp_path, tokens).short.tokens) for tokens in (1_000, 100_000, 1_000)]
+    write_toy_corpus(tmp_path, SOURCE * 8)
+    sizes = [len(prepare(tmp_path, tokens).decay.tokens) for tokens in (1_000, 1_000_000, 1_000)]
     assert sizes[0] < sizes[1] == sizes[2]
 
 
