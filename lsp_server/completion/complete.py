@@ -91,6 +91,32 @@ def complete(
     With `may_replace` a suggestion may stand for closing brackets right of a single hole, too.
     With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.
     """
+    asked = asked_of(place, settings, candidates, deadline_ms, allow_empty, min_confidence, may_replace)
+    return completion_of(asked, engine.infill(asked.request, place.session, cancelled))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the engine is asked for a place, and what it takes to make suggestions of its answer."""
+
+    request: InfillRequest
+    newline: str
+    cursor: Cursor | None  # of a single hole
+    may_replace: bool
+    began: float  # seconds of `time.perf_counter`
+    prepared: float
+
+
+def asked_of(
+    place: Place,
+    settings: Settings,
+    candidates: int = 1,
+    deadline_ms: float | None = None,
+    allow_empty: bool = True,
+    min_confidence: float = 0.0,
+    may_replace: bool = False,
+) -> Asked:
+    """See `complete`. Raises ValueError for holes that are none."""
     began = time.perf_counter()
     window = sent_window(place.text, place.holes)
     cursors = place.cursors()
@@ -108,17 +134,21 @@ def complete(
         min_confidence=min_confidence,
         allow_empty=allow_empty and not (len(cursors) == 1 and is_unfinished(cursors[0])),
     )
-    asked = time.perf_counter()
-    infilling = engine.infill(request, place.session, cancelled)
-    answered = time.perf_counter()
     only = cursors[0] if len(cursors) == 1 else None
-    found = suggestions(infilling.candidates, window.parts, only, may_replace, unasked=min_confidence > 0)
-    shown = tuple(replace(c, texts=tuple(as_document_text(text, window.newline) for text in c.texts)) for c in found.suggestions)
+    return Asked(request, window.newline, only, may_replace, began, time.perf_counter())
+
+
+def completion_of(asked: Asked, infilling: Infilling) -> Completion:
+    """What is worth showing of the engine's answer."""
+    request, answered = asked.request, time.perf_counter()
+    unasked = request.min_confidence > 0
+    found = suggestions(infilling.candidates, request.parts, asked.cursor, asked.may_replace, unasked)
+    shown = tuple(replace(c, texts=tuple(as_document_text(text, asked.newline) for text in c.texts)) for c in found.suggestions)
     end = time.perf_counter()
     timings = dict(infilling.timings_ms)
-    timings["context"] = round(timings["context"] + (asked - began) * 1000, 3)
+    timings["context"] = round(timings["context"] + (asked.prepared - asked.began) * 1000, 3)
     timings["filter"] = round(timings["filter"] + (end - answered) * 1000, 3)
-    timings["total"] = round((end - began) * 1000, 3)
+    timings["total"] = round((end - asked.began) * 1000, 3)
     silence = None if shown else _silence(infilling, found)
     return Completion(
         shown,

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from lsp_server.gateway import completions
+from lsp_server.completion.complete import completion_of
+from lsp_server.gateway import completions, llama
 from lsp_server.gateway.completions import CompletionBody
 from lsp_server.gateway.gate import BUSY, CLIENT_LEFT, Gate, refusal
 from lsp_server.gateway.metrics import Metrics
@@ -112,6 +113,19 @@ def create_app(options: Options, engine: asyncio.Future[Engine], windows: Window
             events = answer.events(bool(body.stream_options and body.stream_options.include_usage))
             return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         return JSONResponse(answer.whole())
+
+    @app.post("/infill")
+    async def infill_as_llama(request: Request) -> Response:
+        body = await _read(request, llama.InfillBody)
+        found = None
+        if body.n_predict != 0:
+            asked = await asyncio.to_thread(llama.request_for, body)
+            found = completion_of(asked, await _answered(service, request, asked.request, _session(request, body.session)))
+        tokenizer = (await asyncio.shield(service.engine)).model.tokenizer
+        answer = llama.answer_to(body, found, lambda text: len(tokenizer.encode(text)))
+        if body.stream:
+            return StreamingResponse(iter([llama.event(answer)]), media_type="text/event-stream")
+        return JSONResponse(answer)
 
     @app.post("/v1/infill")
     async def infill(request: Request) -> Response:

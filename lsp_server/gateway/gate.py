@@ -22,7 +22,7 @@ from lsp_server.gateway.options import Options
 log = logging.getLogger(__name__)
 
 OPEN = ("/healthz", "/readyz")  # what anyone may ask
-TO_THE_MODEL = ("/v1/completions", "/v1/infill")  # what is counted and refused when there is too much of it
+TO_THE_MODEL = ("/v1/completions", "/v1/infill", "/infill")  # what is counted and refused when there is too much of it
 BUSY = "server busy: too many requests are under way"
 CLIENT_LEFT = 499  # what nobody reads: the status of a request whose client has gone
 DISCARDED = 16  # times the longest body that is read and thrown away, so that the client gets to read the refusal

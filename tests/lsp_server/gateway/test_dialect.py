@@ -76,6 +76,52 @@ def test_line_breaks_are_those_of_the_prompt(server: Serving) -> None:
     assert "\n" not in choices[0]["text"].replace("\r\n", "")
 
 
+HERE = {"input_prefix": "def area_of_box(width, height):\n    return width * height\n\n\ndef area_of_page(width, height):\n"}
+HERE |= {"prompt": "    return wid", "input_suffix": "\n\n\nprint(area_of_page(2, 3))\n"}
+LLAMA_VIM = {"n_predict": 128, "stop": [], "n_indent": 4, "top_k": 40, "samplers": ["infill"], "cache_prompt": True, "id_slot": 0}
+LLAMA_VIM |= {
+    "t_max_prompt_ms": 30_000,
+    "t_max_predict_ms": 30_000,
+    "stream": False,
+    "input_extra": [{"text": "x", "filename": "y"}],
+}
+
+
+def test_an_editor_that_knows_llama_cpp_gets_what_a_language_server_would_show(server: Serving) -> None:
+    reply = server.ask(
+        "POST", "/infill", {**HERE, **LLAMA_VIM, "response_fields": ["content", "timings/predicted_n", "unheard/of"]}
+    )
+    assert reply.status == 200
+    assert reply.json == {"content": "th * height", "timings/predicted_n": reply.json["timings/predicted_n"]}
+    assert '"content":"' in reply.text  # what llama.vim looks for before it reads
+    assert "\n" not in reply.text
+    whole = server.ask("POST", "/infill", HERE).json
+    assert whole["content"] == "th * height"
+    assert whole["stop"] is True
+    assert whole["truncated"] is False
+    timings = whole["timings"]
+    assert isinstance(timings, dict)
+    assert timings["predicted_n"] > 0
+    assert timings["prompt_n"] > timings["predicted_n"]
+    streamed = server.ask("POST", "/infill", {**HERE, "stream": True})
+    assert json.loads(streamed.text.removeprefix("data: "))["content"] == "th * height"
+    assert server.ask("POST", "/infill", {**HERE, "stop": [" *"]}).json["content"] == "th"
+
+
+def test_an_editor_that_knows_llama_cpp_gets_nothing_where_nothing_is_sure_or_asked(server: Serving) -> None:
+    nowhere = server.ask("POST", "/infill", {"input_prefix": "", "prompt": "x = ", "input_suffix": ""}).json
+    assert nowhere["content"] == ""
+    assert "below confidence" in str(nowhere["reason"])
+    before = server.figure("quickfill_engine_passes_total")
+    warming = server.ask("POST", "/infill", {**HERE, "n_predict": 0, "prompt": "", "response_fields": [""]})
+    assert (warming.status, warming.json) == (200, {})
+    assert server.figure("quickfill_engine_passes_total") == before
+    for wrong in ({"n_predict": -2}, {"input_prefix": 3}, {"t_max_predict_ms": -1}):
+        reply = server.ask("POST", "/infill", {**HERE, **wrong})
+        assert reply.status == 400
+        assert next(iter(wrong)) in reply.text
+
+
 def test_the_model_is_listed(server: Serving) -> None:
     answer = server.ask("GET", "/v1/models").json
     assert answer["object"] == "list"

@@ -1,0 +1,1 @@
+"""Vim with llama.vim, which shows what `quickfill serve` answers."""
