@@ -1,4 +1,5 @@
-"""A real Emacs with Eglot: the suggestion is in the list that completion-at-point shows, and choosing it changes the text."""
+"""A real Emacs with Eglot and with lsp-mode: the suggestion is in the list that completion-at-point shows, and choosing it
+changes the text."""
 
 from __future__ import annotations
 
@@ -11,39 +12,61 @@ from pathlib import Path
 
 import pytest
 
-SETUP = """
-(require 'package)
-(package-initialize)
+PACKAGES = "(require 'package)\n(package-initialize)\n(require 'json)\n"
+# What the README says, and how the session is begun and ended.
+EGLOT = """
 (require 'eglot)
 (add-to-list 'eglot-server-programs '(python-mode . ("quickfill" "lsp")))
+(setq eglot-sync-connect 120 eglot-connect-timeout 120)
+(defun begin () (call-interactively 'eglot))
+(defun end () (eglot-shutdown (eglot-current-server)))
+(defalias 'offer 'eglot-completion-at-point)
+"""
+LSP_MODE = """
+(require 'lsp-mode)
+(lsp-register-client
+ (make-lsp-client :new-connection (lsp-stdio-connection '("quickfill" "lsp"))
+                  :activation-fn (lsp-activate-on "python") :server-id 'quickfill :add-on? t))
+(require 'lsp-completion)
+(setq lsp-auto-guess-root t lsp-response-timeout 120)
+(defun begin ()
+  (lsp)
+  (with-timeout (120 (message "no server"))
+    (while (not (and (lsp-workspaces) (eq 'initialized (lsp--workspace-status (car (lsp-workspaces))))))
+      (accept-process-output nil 0.1))))
+(defun end () (lsp-workspace-shutdown (car (lsp-workspaces))))
+(defalias 'offer 'lsp-completion-at-point)
 """
 SESSION = """
-(setq eglot-sync-connect 120 eglot-connect-timeout 120 python-indent-guess-indent-offset nil)
+(setq python-indent-guess-indent-offset nil)
 (find-file "size.py")
 (python-mode)
-(call-interactively 'eglot)
+(begin)
 (goto-char (1- (point-max)))
-(let* ((found (eglot-completion-at-point))
+(let* ((found (offer))
        (offered (all-completions (buffer-substring (nth 0 found) (nth 1 found)) (nth 2 found))))
   (message "OFFERED %s" (json-encode (mapcar #'substring-no-properties offered))))
-(let ((completion-at-point-functions '(eglot-completion-at-point))) (completion-at-point))
+(let ((completion-at-point-functions '(offer))) (completion-at-point))
 (message "TEXT %s" (json-encode (buffer-string)))
 (set-buffer-modified-p nil)
-(eglot-shutdown (eglot-current-server))
+(end)
 """
 BEFORE = "def size(width, height):\n    return width * hei\n"
 
 
-def emacs() -> str | None:
+def emacs_has(package: str) -> bool:
+    known = ["--batch", "--eval", f"(progn {PACKAGES} (require '{package}))"]
     program = shutil.which("emacs")
-    known = ["--batch", "--eval", "(progn (require 'package) (package-initialize) (require 'eglot) (require 'json))"]
-    return program if program and subprocess.run([program, *known], capture_output=True, check=False).returncode == 0 else None
+    return program is not None and subprocess.run([program, *known], capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.skipif(emacs() is None, reason="there is no Emacs with Eglot (Emacs 29, or Debian's elpa-eglot)")
-def test_the_suggestion_is_offered_and_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("package", "setup"), [("eglot", EGLOT), ("lsp-mode", LSP_MODE)])
+def test_the_suggestion_is_offered_and_taken(package: str, setup: str, tmp_path: Path) -> None:
+    if not emacs_has(package):
+        pytest.skip(f"there is no Emacs with {package} (Debian: emacs-nox elpa-{package})")
+    (tmp_path / ".git").mkdir()  # a project of its own
     (tmp_path / "size.py").write_text(BEFORE)
-    (tmp_path / "session.el").write_text(SETUP + SESSION)
+    (tmp_path / "session.el").write_text(PACKAGES + setup + SESSION)
     done = subprocess.run(
         ["emacs", "--batch", "-l", "session.el"],
         cwd=tmp_path,
