@@ -27,7 +27,7 @@ from pygls.workspace import TextDocument
 from lsp_server.acceptance.store import Store, usual_place
 from lsp_server.acceptance.tracker import Outcome, Tracker
 from lsp_server.commands import register_commands
-from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete, unknown_language
+from lsp_server.completion.complete import LANGUAGES, Completion, Place, asked_of, complete, unknown_language
 from lsp_server.completion.next_edit import NextEdit, Recent, next_edit, places
 from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions, taken
@@ -136,17 +136,8 @@ class Quickfill(LanguageServer):
         def work(engine: Infiller, cancelled: Callable[[], bool]) -> Completion:
             settings = self.settings
             candidates, min_confidence = (settings.candidates, 0.0) if by_hand else (1, settings.min_confidence)
-            return complete(
-                engine,
-                place,
-                settings,
-                candidates,
-                settings.deadline_ms,
-                not by_hand,
-                min_confidence,
-                cancelled,
-                may_replace=True,
-            )
+            asked = asked_of(place, settings, candidates, settings.deadline_ms, not by_hand, min_confidence, may_replace=True)
+            return complete(engine, asked, cancelled)
 
         return await self.run(place.session, work)
 

@@ -43,7 +43,7 @@ def fill(
     place = parse_target(target)
     text = read_text(place.path)
     holes = _holes(text, place, to, mark)
-    from lsp_server.completion.complete import LANGUAGES, Place, complete, nothing
+    from lsp_server.completion.complete import LANGUAGES, Place, asked_of, complete, nothing
     from lsp_server.completion.reasons import Kind, Silence
     from lsp_server.context import gate
     from lsp_server.context.similar import other_files_of, piece_for
@@ -57,8 +57,8 @@ def fill(
     engine = remote_engine(server, model) or load_engine(model)
     try:
         others = other_files_of(piece_for(place.path, text, holes[0][0], LANGUAGES, settings.ignore_files))
-        asked = Place(text, holes, language_of(place.path), other_files=others)
-        found = complete(engine, asked, settings, n, deadline_ms, False)
+        here = Place(text, holes, language_of(place.path), other_files=others)
+        found = complete(engine, asked_of(here, settings, n, deadline_ms, allow_empty=False))
     except ServerAway as error:
         raise UserError(str(error)) from None
     _print_completion(found, as_json)

@@ -74,32 +74,12 @@ class Completion:
         return None if self.silence is None else self.silence.sentence
 
 
-def complete(
-    engine: Infiller,
-    place: Place,
-    settings: Settings,
-    candidates: int = 1,
-    deadline_ms: float | None = None,
-    allow_empty: bool = True,
-    min_confidence: float = 0.0,
-    cancelled: Callable[[], bool] | None = None,
-    may_replace: bool = False,
-) -> Completion:
-    """Suggestions for the holes. Raises Cancelled, ServerAway; ValueError for holes that are none.
-
-    What is less likely to be right than `min_confidence` (0..1) is cut to a part that holds, or not shown.
-    With `may_replace` a suggestion may stand for closing brackets right of a single hole, too.
-    With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.
-    """
-    asked = asked_of(place, settings, candidates, deadline_ms, allow_empty, min_confidence, may_replace)
-    return completion_of(asked, engine.infill(asked.request, place.session, cancelled))
-
-
 @dataclass(frozen=True)
 class Asked:
     """What the engine is asked for a place, and what it takes to make suggestions of its answer."""
 
     request: InfillRequest
+    session: str
     newline: str
     cursor: Cursor | None  # of a single hole
     may_replace: bool
@@ -116,7 +96,12 @@ def asked_of(
     min_confidence: float = 0.0,
     may_replace: bool = False,
 ) -> Asked:
-    """See `complete`. Raises ValueError for holes that are none."""
+    """The request for the holes of a place. Raises ValueError for holes that are none.
+
+    What is less likely to be right than `min_confidence` (0..1) is cut to a part that holds, or not shown.
+    With `may_replace` a suggestion may stand for closing brackets right of a single hole, too.
+    With `allow_empty` the answer may be that nothing belongs here; never where the syntax says that something is missing.
+    """
     began = time.perf_counter()
     window = sent_window(place.text, place.holes)
     cursors = place.cursors()
@@ -135,7 +120,12 @@ def asked_of(
         allow_empty=allow_empty and not (len(cursors) == 1 and is_unfinished(cursors[0])),
     )
     only = cursors[0] if len(cursors) == 1 else None
-    return Asked(request, window.newline, only, may_replace, began, time.perf_counter())
+    return Asked(request, place.session, window.newline, only, may_replace, began, time.perf_counter())
+
+
+def complete(engine: Infiller, asked: Asked, cancelled: Callable[[], bool] | None = None) -> Completion:
+    """Suggestions for the holes. Raises Cancelled, ServerAway."""
+    return completion_of(asked, engine.infill(asked.request, asked.session, cancelled))
 
 
 def completion_of(asked: Asked, infilling: Infilling) -> Completion:

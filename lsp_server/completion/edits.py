@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lsp_server.completion.complete import LANGUAGES, Completion, Place, complete
+from lsp_server.completion.complete import LANGUAGES, Completion, Place, asked_of, complete
 from lsp_server.engine import Infiller
 from lsp_server.settings import Settings
 from lsp_server.syntax.places import cursor_in, parse_errors
@@ -49,14 +49,9 @@ class Request:
 
     def complete(self, text: str, holes: Sequence[tuple[int, int]], candidates: int, lines: bool) -> Completion:
         settings = self.settings if lines else _one_line(self.settings)
+        place = Place(text, tuple(holes), session=self.session, other_files=self.other_files)
         return complete(
-            self.engine,
-            Place(text, tuple(holes), session=self.session, other_files=self.other_files),
-            settings,
-            candidates,
-            settings.deadline_ms,
-            allow_empty=False,
-            cancelled=self.cancelled,
+            self.engine, asked_of(place, settings, candidates, settings.deadline_ms, allow_empty=False), self.cancelled
         )
 
 

@@ -19,7 +19,7 @@ from model.infilling.request import Candidate
 MOST_LINES_BELOW = 8  # that are compared
 _CLOSING_LINE = re.compile(r"\s*(?:[)\]}>]+[;,]?|end|fi|done|esac|</\w+>)\s*$")
 _GOES_ON = re.compile(
-    r"\s*(?:[})\]]*\s*(?:else|elif|elsif|elseif|except|finally|catch|rescue|ensure|while|until|case|default|when)\b|\{)"
+    r"\s*(?:[})\]]*\s*(?:else|elif|elsif|elseif|except|finally|catch|rescue|ensure|until|case|default|when)\b|\}\s*while\b|\{)"
 )
 _CLOSERS = re.compile(r"[)\]}>\"'`;,:\s]*$")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}

@@ -120,7 +120,7 @@ def create_app(options: Options, engine: asyncio.Future[Engine], windows: Window
         found = None
         if body.n_predict != 0:
             asked = await asyncio.to_thread(llama.request_for, body)
-            found = completion_of(asked, await _answered(service, request, asked.request, _session(request, body.session)))
+            found = completion_of(asked, await _answered(service, request, asked.request, _session(request, asked.session)))
         tokenizer = (await asyncio.shield(service.engine)).model.tokenizer
         answer = llama.answer_to(body, found, lambda text: len(tokenizer.encode(text)))
         if body.stream:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from lsp_server.completion.complete import Asked, Completion, Place, asked_of
-from lsp_server.gateway.wire import TOKENS
 from lsp_server.settings import Settings
 
 Count = Callable[[str], int]  # the number of tokens of a text
@@ -29,7 +28,7 @@ class InfillBody(BaseModel):
     input_prefix: str = ""
     prompt: str = ""
     input_suffix: str = ""
-    n_predict: int = Field(-1, ge=-1, le=TOKENS)  # -1: as many as there are; 0: the cache is to be warmed
+    n_predict: int = Field(-1, ge=-1)  # tokens at most; -1: as many as there are; 0: none, which is no request at all
     stop: list[str] = Field([], max_length=100)
     t_max_prompt_ms: float = Field(0, ge=0)
     t_max_predict_ms: float = Field(0, ge=0)  # 0: no limit
@@ -52,9 +51,10 @@ def request_for(body: InfillBody) -> Asked:
     """What the engine is asked: what an editor's language server asks when nobody pressed a key for it."""
     offset = len(body.before)
     settings = Settings()
-    settings = Settings(max_tokens=settings.max_tokens if body.n_predict < 1 else min(body.n_predict, settings.max_tokens))
+    if 0 < body.n_predict < settings.max_tokens:
+        settings = Settings(max_tokens=body.n_predict)
     deadline = body.t_max_prompt_ms + body.t_max_predict_ms if body.t_max_predict_ms else None
-    place = Place(body.before + body.input_suffix, ((offset, offset),))
+    place = Place(body.before + body.input_suffix, ((offset, offset),), session=body.session)
     return asked_of(place, settings, deadline_ms=deadline, min_confidence=settings.min_confidence)
 
 

@@ -53,12 +53,12 @@ class InferenceNetwork:
         config = network.config
         self._heads, self._head_width = config.heads, config.head_width
         self._rotations = network.embedding.weight.new_empty(2, 0, 2, 1, self._head_width)
+        half = all(_is_half(weight) for weight in network.parameters() if weight.dim() == 2)
         self._blocks = [
-            (_product(block.qkv.weight), _product(block.out.weight), _product(block.up.weight), _product(block.down.weight))
-            for block in network.layers
+            [_product(layer.weight, half) for layer in (block.qkv, block.out, block.up, block.down)] for block in network.layers
         ]
-        self._head = _product(network.embedding.weight)
-        self._is_half = _is_half(network.embedding.weight)
+        self._head = _product(network.embedding.weight, half)
+        self._padding = _half_padding() if half else None
 
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
         """One pass over the rows of all segments, each of another cache."""
@@ -96,8 +96,7 @@ class InferenceNetwork:
 
     def _whole_pass(self, rows: int) -> int:
         """How many rows a product takes for so many that count."""
-        padding = _half_padding() if self._is_half else None
-        return _whole(rows) if padding is None else padding(_whole(rows))
+        return _whole(rows) if self._padding is None else self._padding(_whole(rows))
 
     def _embed(self, places: Sequence[_Place]) -> tuple[Tensor, Tensor]:
         """Rows (rows, width) in whole groups, and their positions. What rows that nobody asked for hold does not matter."""
@@ -185,12 +184,14 @@ def _epsilon(dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.tensor(1e-6, dtype=dtype, device=device)
 
 
-def _product(weight: Tensor) -> Product:
-    """x -> x @ weight.T for rows in whole groups. On a CPU, weights are laid out once for the fastest kernel they have there."""
+def _product(weight: Tensor, half: bool) -> Product:
+    """x -> x @ weight.T for rows in whole groups. On a CPU, weights are laid out once for the fastest kernel they have there:
+    with `half`, that of float16.
+    """
     weight = weight.detach()
-    if _is_half(weight):
-        half = torch.ops.quantized.linear_prepack_fp16(weight, None)
-        return lambda x: torch.ops.quantized.linear_dynamic_fp16(x, half)
+    if half:
+        packed = torch.ops.quantized.linear_prepack_fp16(weight, None)
+        return lambda x: torch.ops.quantized.linear_dynamic_fp16(x, packed)
     packs = weight.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if packs and weight.dtype == torch.bfloat16:  # repacked at each call otherwise
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, _EXPECTED_ROWS)

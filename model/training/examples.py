@@ -30,7 +30,7 @@ BEFORE, AFTER = 12_000, 6_000  # characters around the hole that are looked at; 
 MOST_EXAMPLES = 40  # of one document
 OTHER_FILE_SHARE = 0.35  # of the examples that see the piece of another file which a server would show
 SHARD, SIBLINGS = 500, 150  # documents packed by one process at a time; files of a package among which a piece is looked for
-USED_SHARE = 0.25  # of a window, that an example fills in the mean; a draw in three falls on an empty place
+USED_SHARE = 0.45  # of a window, that a draw fills in the mean; one in three falls on an empty place
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ HELDOUT_WINDOWS = 64
 
 @dataclass(frozen=True)
 class Run:
-    """What one training run is asked to do. `tokens` may differ from resume to resume: it only moves the schedule."""
+    """What one training run is asked to do. `tokens` may differ from resume to resume: that moves the schedule, and more may pack
+    the windows anew."""
 
     corpus: Path  # holds train.jsonl, decay.jsonl, heldout.jsonl and tokenizer.json; packed windows are cached in it
     folder: Path  # checkpoints and log
@@ -252,7 +253,7 @@ def _sum_over_workers(run: Run, updated: Sequence[Tensor], numbers: list[float])
     return [float(value) for value in buffer[at:]]
 
 
-def computing_dtype(device: torch.device) -> torch.dtype:
+def _computing_dtype(device: torch.device) -> torch.dtype:
     """Of activations and attention; weights are float32. A CPU without units for bfloat16 is many times slower in it."""
     return fastest_dtype() if device.type == "cpu" else torch.bfloat16
 
@@ -283,7 +284,7 @@ def _step(
         chosen, place = (source, whole) if mixed_in is None else interleaved(source, mixed_in, whole)
         rows = chosen.rows(place * at_once, min(at_once, per_step - number * at_once))
         batch = make_batch(chosen.windows, rows, tokenizer, rng, canvases).to(device)
-        found, _, _ = objective(network, batch, attention_bias(batch, computing_dtype(device)))
+        found, _, _ = objective(network, batch, attention_bias(batch, _computing_dtype(device)))
         share = len(rows) / per_step
         (found.total * share).backward()
         sums += torch.stack([found.next_token.detach(), found.canvas.detach()]) * share
@@ -305,7 +306,7 @@ def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: t
     for start in range(0, HELDOUT_WINDOWS, 8):
         batch = make_batch(heldout, np.arange(start, start + 8) % len(heldout.tokens), tokenizer, rng, canvases)
         there = batch.to(device)
-        found, right, right_slots = losses(network, there, attention_bias(there, computing_dtype(device)))
+        found, right, right_slots = losses(network, there, attention_bias(there, _computing_dtype(device)))
         totals.append((float(found.next_token), float(found.hole), float(found.canvas)))
         hole = heldout.hole[np.arange(start, start + 8) % len(heldout.tokens)]
         right, right_slots = right.cpu(), right_slots.cpu()

@@ -69,6 +69,7 @@ async def test_a_suggestion_of_several_lines_is_shown_whole_beside_the_popup(cli
     edit = item.text_edit
     assert isinstance(edit, types.TextEdit)
     assert "\n" in edit.new_text
+    assert "def " not in edit.new_text  # the body, and not the method after it
     assert item.label.strip()
     assert "\n" not in item.label
     if item.label.endswith(" …"):

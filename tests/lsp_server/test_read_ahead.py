@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from lsp_server.completion.complete import Place, complete
+from lsp_server.completion.complete import Place, asked_of, complete
 from lsp_server.engine import Infiller
 from lsp_server.server import Quickfill
 from lsp_server.settings import Settings
@@ -23,7 +23,7 @@ def test_a_request_at_a_place_that_was_just_edited_finds_its_text_read(bundled: 
     assert reading is not None
     reading.result(60)
     before = bundled.statistics().encoded_tokens
-    complete(bundled, Place(TEXT, ((at, at),), session="file:///a.py"), Settings())
+    complete(bundled, asked_of(Place(TEXT, ((at, at),), session="file:///a.py"), Settings()))
     assert bundled.statistics().encoded_tokens - before == 1
 
 

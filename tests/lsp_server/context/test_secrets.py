@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsp_server.completion.complete import Place, complete
+from lsp_server.completion.complete import Place, asked_of, complete
 from lsp_server.context.explain import explain
 from lsp_server.context.secrets import SECRET, secrets, without_secrets
 from lsp_server.settings import Settings
@@ -130,7 +130,7 @@ TEXT = f"import os\n\npassword = '{CANARY}'\n\n\ndef login(user):\n    return "
 
 def test_a_planted_secret_reaches_neither_the_model_nor_an_explanation(bundled: Engine) -> None:
     watched = Watched(bundled)
-    found = complete(watched, Place(TEXT, ((len(TEXT), len(TEXT)),)), Settings(), allow_empty=False)  # type: ignore[arg-type]
+    found = complete(watched, asked_of(Place(TEXT, ((len(TEXT), len(TEXT)),)), Settings(), allow_empty=False))  # type: ignore[arg-type]
     assert "def login" in watched.seen
     assert CANARY not in watched.seen
     assert all(SECRET not in candidate.text for candidate in found.candidates)
@@ -142,5 +142,5 @@ def test_a_planted_secret_reaches_neither_the_model_nor_an_explanation(bundled: 
 def test_the_word_that_stands_for_a_secret_is_never_suggested(bundled: Engine) -> None:
     text = TEXT + f"password == '{CANARY}'\n\npassword = '"
     for count in (1, 4):
-        found = complete(bundled, Place(text, ((len(text), len(text)),)), Settings(), count, allow_empty=False)
+        found = complete(bundled, asked_of(Place(text, ((len(text), len(text)),)), Settings(), count, allow_empty=False))
         assert all(SECRET not in candidate.text for candidate in found.candidates)

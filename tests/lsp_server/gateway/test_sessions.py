@@ -19,7 +19,7 @@ from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 from serving import PATIENT, TOKEN, Serving, serving, until
 
-from lsp_server.completion.complete import Place, complete
+from lsp_server.completion.complete import Place, asked_of, complete
 from lsp_server.engine import ServerAway
 from lsp_server.gateway.mirror import fingerprint
 from lsp_server.remote import RemoteEngine
@@ -94,8 +94,8 @@ def request(before: str, after: str = "\n", **options: object) -> InfillRequest:
 
 def test_the_answer_is_that_of_an_engine_in_this_process(remote: RemoteEngine, bundled: Engine) -> None:
     for text in ("import math\n\n\ndef area(radius):\n    return ", "def add(a, b):\n    return "):
-        here = complete(bundled, Place(text + "\n", ((len(text), len(text)),)), Settings(), 3)
-        there = complete(remote, Place(text + "\n", ((len(text), len(text)),), session="file"), Settings(), 3)
+        here = complete(bundled, asked_of(Place(text + "\n", ((len(text), len(text)),)), Settings(), 3))
+        there = complete(remote, asked_of(Place(text + "\n", ((len(text), len(text)),), session="file"), Settings(), 3))
         assert [c.texts for c in there.candidates] == [c.texts for c in here.candidates]
         assert [len(c.parts) for c in there.candidates] == [len(c.parts) for c in here.candidates]
         assert there.candidates[0].confidence == pytest.approx(here.candidates[0].confidence, abs=0.05)
