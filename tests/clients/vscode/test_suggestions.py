@@ -166,8 +166,7 @@ def test_the_popups_choice_begins_the_suggestion(desk: Desk) -> None:
     text = "colour_of_sky = print\n"
     begin(desk, "popup.py", text, suggestions={"colour_of_sky": ["(day)"]})
     desk.window.type("col")
-    desk.window.press("Control+Space")
-    desk.window.page.wait_for_selector(".suggest-widget.visible .monaco-list-row.focused[aria-label*='colour_of_sky']")
+    desk.window.open_popup_at("colour_of_sky")
     desk.script.wait_for(event="ask", chosen="colour_of_sky")
     desk.window.wait_for_ghost("our_of_sky(day)")
     desk.window.press("Tab")

@@ -183,6 +183,20 @@ class Window:
         self.page.wait_for_selector(".editor-instance .monaco-editor.focused .view-line")
         self.press("Control+End")
 
+    def open_popup_at(self, word: str) -> None:
+        """Opens the popup with a word chosen; again, if VS Code had not yet read the words of the file when it was asked."""
+        row = self.page.locator(f".suggest-widget.visible .monaco-list-row.focused[aria-label*='{word}']")
+        ends = time.monotonic() + PATIENCE
+        while True:
+            self.press("Control+Space")
+            try:
+                row.wait_for(timeout=5_000)
+                return
+            except TimeoutError:
+                if time.monotonic() > ends:
+                    raise
+                self.press("Escape")
+
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
