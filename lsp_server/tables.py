@@ -255,7 +255,9 @@ def print_engine_speed(report: Report) -> None:
     for fill, times in report.growth.items():
         console.print(f"{fill} tokens: ours, warm, takes {times:.2f} times as long at the longest context as at the shortest")
     console.print(
-        "Ours is given text and shows whole lines, the others are given tokens. The unchecked engine picks its length itself.",
+        "Ours is given text and shows whole lines, the others are given tokens. The unchecked engine picks its length itself. "
+        f"Each row of the network sees {report.window:,} tokens at most; transformers and llama.cpp have no such window for it: "
+        "where more is visible, they read all of it, and write another text.",
         style="dim",
     )
     for line in report.left_out:

@@ -43,7 +43,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def random_network(dtype: torch.dtype, seed: int = 0) -> Network:
     """Two layers, random everywhere: also where a new network starts from zero."""
     torch.manual_seed(seed)
-    network = Network(NetworkConfig(width=64, layers=2, heads=2)).to(dtype).requires_grad_(False)
+    network = Network(NetworkConfig(width=64, layers=2, heads=2, window=48)).to(dtype).requires_grad_(False)
     for parameter in network.parameters():
         parameter.copy_(torch.randn_like(parameter) * (0.3 if parameter.dim() == 1 else parameter.shape[-1] ** -0.5))
     return network.eval()

@@ -33,6 +33,10 @@ def train(
     canvases: Annotated[
         bool, typer.Option("--canvases/--no-canvases", help="Without: an autoregressive twin, to compare with.")
     ] = True,
+    decay_only: Annotated[
+        bool, typer.Option("--decay-only", help="With --from: no plateau, the learning rate falls from the first step on.")
+    ] = False,
+    rate: Annotated[float, typer.Option(min=1e-6, help="Times the usual learning rates.")] = 1.0,
     corpus_only: Annotated[bool, typer.Option("--corpus-only", help="Stop when corpus and vocabulary are there.")] = False,
     name: Annotated[str, typer.Option(help="What the model calls itself.")] = "quickfill-8m",
 ) -> None:
@@ -45,9 +49,10 @@ def train(
         raise UserError(f"--width must be a multiple of 64, got {width}")
     if device not in ("cpu", "cuda"):
         raise UserError(f"--device must be cpu or cuda, got {device!r}")
-    recipe = Recipe(
-        corpus, run, export_to or run / "model", tokens, device, threads, width, layers, name, workers, start, canvases
-    )
+    if decay_only and start is None:
+        raise UserError("--decay-only needs a trained model to go on from: --from MODEL")
+    model = export_to or run / "model"
+    recipe = Recipe(corpus, run, model, tokens, device, threads, width, layers, name, workers, start, canvases, decay_only, rate)
     try:
         follow(recipe, decontaminate or [], corpus_only)
     except (ValueError, OSError) as error:

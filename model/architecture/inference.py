@@ -36,7 +36,9 @@ class Segment:
     positions: Sequence[int]
     cache: RowCache
     at: int
-    bias: Tensor  # (rows, keys): 0 where a row sees one of the last so many keys and -inf where not; all see those before
+    # (rows, keys): 0 where a row sees one of the last so many keys and -inf where not. Of those before, whose positions are their
+    # numbers, all see what is in the window.
+    bias: Tensor
     marks: Sequence[int] | None = None  # of each row the mark of its hole if it is a slot, -1 otherwise; None: no slots
     asked: Sequence[int] = ()  # numbers of the rows whose logits are wanted
 
@@ -129,13 +131,15 @@ class InferenceNetwork:
 
 @dataclass(frozen=True)
 class _Place:
-    """A segment among the rows of a pass, and what it reads of its cache: both in whole groups."""
+    """A segment among the rows of a pass, and the keys `first` to `last` of its cache that it reads: both in whole groups."""
 
     segment: Segment
     start: int
     end: int
-    keys: int
+    first: int
+    last: int
     bias: Tensor  # (rows, the last so many of the keys)
+    far: Tensor | None  # (rows, the first so many of the keys): -inf where one is outside a row's window
 
 
 def _places(segments: Sequence[Segment]) -> list[_Place]:
@@ -143,12 +147,26 @@ def _places(segments: Sequence[Segment]) -> list[_Place]:
     start = 0
     for segment in segments:
         count = len(segment.tokens)
-        last = segment.at + count
-        rows, keys = _whole(count), segment.cache.whole(last)
-        bias = F.pad(F.pad(segment.bias, (0, keys - last), value=float("-inf")), (0, 0, 0, rows - count))
-        found.append(_Place(segment, start, start + rows, keys, bias))
+        end = segment.at + count
+        rows, last = _whole(count), segment.cache.whole(end)
+        bias = F.pad(F.pad(segment.bias, (0, last - end), value=float("-inf")), (0, 0, 0, rows - count))
+        first, far = (0, None) if end <= segment.cache.window else _window(segment, rows)
+        found.append(_Place(segment, start, start + rows, first, last, bias, far))
         start += rows
     return found
+
+
+def _window(segment: Segment, rows: int) -> tuple[int, Tensor | None]:
+    """The first key that is read, and where the keys from there on are too far."""
+    behind = segment.at + len(segment.tokens) - segment.bias.shape[1]  # here the bias begins
+    begins = [position + 1 - segment.cache.window for position in segment.positions]
+    first = segment.cache.whole_before(max(0, min(*begins, behind)))
+    far = torch.arange(first, max(first, min(max(begins), behind))) < torch.tensor(begins)[:, None]
+    if not far.any():
+        return first, None
+    hidden = segment.bias.new_zeros(rows, far.shape[1])
+    hidden[: len(begins)].masked_fill_(far.to(hidden.device), float("-inf"))
+    return first, hidden
 
 
 def _whole(rows: int) -> int:
@@ -164,9 +182,11 @@ def _attend(place: _Place, layer: int, qk: Tensor, v: Tensor) -> Tensor:
     keys[:, :, start:end] = qk[:count, 1].permute(1, 2, 0)
     values[:, start:end] = v[:count].transpose(0, 1)
     # Two products and a softmax are two to three times faster on a CPU than the fused bfloat16 kernel.
-    scores = torch.bmm(qk[:, 0].transpose(0, 1), keys[:, :, : place.keys])
-    scores[:, :, place.keys - place.bias.shape[1] :] += place.bias
-    seen = torch.bmm(torch.softmax(scores, -1), values[:, : place.keys])
+    scores = torch.bmm(qk[:, 0].transpose(0, 1), keys[:, :, place.first : place.last])
+    scores[:, :, scores.shape[2] - place.bias.shape[1] :] += place.bias
+    if place.far is not None:
+        scores[:, :, : place.far.shape[1]] += place.far
+    seen = torch.bmm(torch.softmax(scores, -1), values[:, place.first : place.last])
     return seen.transpose(0, 1).reshape(len(qk), -1)
 
 

@@ -20,6 +20,7 @@ class NetworkConfig:
     layers: int = 8
     heads: int = 4
     rope_base: float = 10_000.0
+    window: int = 1024  # positions: a row sees itself and what stands less than so many before it
 
     @property
     def head_width(self) -> int:
@@ -54,10 +55,13 @@ class Network(nn.Module):
         """Rows through all layers; returns the last hidden states (batch, rows, width).
 
         x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees another and -inf where not,
-        broadcastable to (batch, 1, rows, rows). `causal_rows` promises that of the first so many rows none sees a later
-        one: what the bias hides there is not computed.
+        broadcastable to (batch, 1, rows, rows); what is outside its window, no row sees. `causal_rows` promises that of the
+        first so many rows none sees a later one: what the bias hides there is not computed.
         """
         cos, sin = (part[:, None] for part in self.rotation(positions, x.dtype))
+        if x.shape[1] > self.config.window:
+            far = positions[:, None, :, None] - positions[:, None, None, :] >= self.config.window
+            bias = bias.masked_fill(far, float("-inf"))
         for block in self.blocks:
             x = block(x, cos, sin, bias, causal_rows)
         return _norm(x)

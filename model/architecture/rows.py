@@ -18,11 +18,12 @@ class RowCache:
     """`keys[i]`, (heads, head width, capacity), and `values[i]`, (heads, capacity, head width), belong to layer i.
 
     Keys are rotated already, and stored so that the product with the first n of them reads contiguous memory for any n: a
-    matrix product on a CPU copies them otherwise. Rows that nobody has written yet are zero.
+    matrix product on a CPU copies them otherwise. Rows that nobody has written yet are zero. A row sees at most `window` of them.
     """
 
     def __init__(self, network: Network) -> None:
         weight, config = network.embedding.weight, network.config
+        self.window = config.window
         self.keys = [weight.new_empty(config.heads, config.head_width, 0) for _ in range(config.layers)]
         self.values = [weight.new_empty(config.heads, 0, config.head_width) for _ in range(config.layers)]
 
@@ -42,6 +43,10 @@ class RowCache:
         """Of a number of rows that there is room for: the least one in whole groups that holds them."""
         return -(-rows // _GROUP) * _GROUP
 
+    def whole_before(self, rows: int) -> int:
+        """The most rows in whole groups that are no more than these."""
+        return rows // _GROUP * _GROUP
+
     @property
     def nbytes(self) -> int:
         return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
@@ -55,6 +60,10 @@ def _grown(old: Tensor, dimension: int, capacity: int) -> Tensor:
     return new
 
 
-def causal_bias(rows: int, like: Tensor) -> Tensor:
-    """Rows that see themselves and what stands before them: (rows, rows), 0 where a row sees a key and -inf where not."""
-    return torch.full((rows, rows), float("-inf"), dtype=like.dtype, device=like.device).triu(1)
+def causal_bias(rows: int, like: Tensor, window: int | None = None) -> Tensor:
+    """Rows that see themselves and what stands before them, at most `window` rows in all: (rows, rows), 0 where a row sees a key
+    and -inf where not.
+    """
+    hidden = torch.full((rows, rows), float("-inf"), dtype=like.dtype, device=like.device)
+    bias = hidden.triu(1)
+    return bias if window is None or rows <= window else bias + hidden.tril(-window)

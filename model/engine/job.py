@@ -158,7 +158,7 @@ class Job:
             self._least_score(),
             ahead.encode() if ahead else None,
         )
-        sources = self._sources(len(visible))
+        sources = self._sources(continuation.keys)
         decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, resources.copy_gate, sources)
         later = len(request.parts) - 2 - len(earlier)
 
@@ -166,7 +166,7 @@ class Job:
             if self._watch is not None:
                 self._watch([*earlier, [t for t in tokens if t != tokenizer.eos], *([tokenizer.mask] for _ in range(later))])
 
-        while candidates > 1 and self._deadline.passes_left(0, candidates * MOST_NODES, len(visible)) < LEAST_PASSES:
+        while candidates > 1 and self._deadline.passes_left(0, candidates * MOST_NODES, continuation.keys) < LEAST_PASSES:
             candidates -= 1
         with self._timed("denoise"):
             chains = yield from decoder.run(continuation, unread, owed.encode(), candidates, self._deadline, watch)
@@ -174,7 +174,7 @@ class Job:
             stuck = one_line and chains and not any(chain.complete or chain.growing or chain.unwanted for chain in chains)
             rows = WAYS_OUT * MOST_NODES
             hurried = self._deadline.within(WAY_OUT_PASSES)
-            if stuck and request.passes is None and hurried.passes_left(0, rows, len(visible)) == WAY_OUT_PASSES:
+            if stuck and request.passes is None and hurried.passes_left(0, rows, continuation.keys) == WAY_OUT_PASSES:
                 # A small model can go round in circles; what begins otherwise often does not.
                 again = Continuation(resources.network, self._session.cache, len(visible) - 1)
                 chains = yield from decoder.run(again, visible[-1:], owed.encode(), WAYS_OUT, hurried, watch)

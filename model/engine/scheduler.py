@@ -156,7 +156,7 @@ class Scheduler:
     def _pass(self, batch: list[Task[object]]) -> None:
         segments = [task.segment for task in batch if task.segment is not None]
         rows = sum(len(segment.tokens) for segment in segments)
-        keys = sum(len(segment.tokens) * segment.at for segment in segments) // rows
+        keys = sum(len(segment.tokens) * min(segment.at, segment.cache.window) for segment in segments) // rows
         began = time.perf_counter()
         threads = self._threads_for(rows, began)
         try:

@@ -82,6 +82,7 @@ class Report:
     machine: str
     threads: int
     weights: str
+    window: int  # tokens that a row of the network sees
     visible: Mapping[int, float]  # tokens that a prompt of each context has, on average
     speeds: tuple[Speed, ...]
     growth: Mapping[int, float]  # for each fill, the warm engine's median at the longest context over that at the shortest
@@ -93,6 +94,7 @@ class Report:
             "machine": self.machine,
             "threads": self.threads,
             "weights": self.weights,
+            "window": self.window,
             "visible_tokens": {context: round(tokens) for context, tokens in self.visible.items()},
             "speeds": [speed.as_json() for speed in self.speeds],
             "growth": {fill: round(growth, 2) for fill, growth in self.growth.items()},
@@ -129,6 +131,7 @@ def measure(setup: Setup) -> Report:
         _processor(),
         setup.threads,
         exact.card.name if setup.twin is None else f"{exact.card.name}; transformers and llama.cpp: {twin.card.name}",
+        exact.card.network.window,
         {context: float(np.mean([len(prompt.visible) for prompt in own])) for context, own in prompts_of.items()},
         tuple(found),
         growth(found),

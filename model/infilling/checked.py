@@ -147,7 +147,7 @@ class CheckedDecoder:
             if watch is not None:
                 watch(chains[0].tokens)
             rows = sum(len(chain.unread) + len(chain.draft.nodes) for chain in growing)
-            left = deadline.passes_left(continuation.passes, rows, continuation.base)
+            left = deadline.passes_left(continuation.passes, rows, continuation.keys)
             if left == 0:
                 break
             if left == 1:
@@ -162,7 +162,7 @@ class CheckedDecoder:
         self, continuation: Continuation, unread: Sequence[int], owed: bytes, candidates: int, deadline: Deadline
     ) -> Passes[list[Chain]]:
         chain = Chain(owed, self._matches, list(unread))
-        hurried = deadline.passes_left(0, len(unread) + LAST_SLOTS, continuation.base) <= 1
+        hurried = deadline.passes_left(0, len(unread) + LAST_SLOTS, continuation.keys) <= 1
         if not hurried:
             chain.draft = self._draft(chain, [])
         reading = yield from self._read(continuation, [chain], LAST_SLOTS if hurried else self._slots)

@@ -37,14 +37,23 @@ class Continuation:
         self.network, self.cache, self.base = network, cache, base
         self.rows = 0
         self.passes = 0
+        self._positions: list[int] = []
+
+    @property
+    def keys(self) -> int:
+        """How many rows of the visible text one here sees."""
+        return min(self.base, self.cache.window)
 
     def read(self, rows: Sequence[Row], asked: Sequence[int]) -> Passes[Reading]:
         """One pass. The rows become the rows `self.rows`, ... of this continuation; logits are found for the `asked` ones."""
         count, past = len(rows), self.rows
         self.cache.reserve(self.base + past + count)
+        self._positions += [row.position for row in rows]
+        positions = np.array(self._positions)
         unseen = np.full((count, past + count), -np.inf, np.float32)
         for number, row in enumerate(rows):
-            unseen[number, np.asarray(row.sees, np.int64)] = 0
+            sees = np.asarray(row.sees, np.int64)
+            unseen[number, sees[row.position - positions[sees] < self.cache.window]] = 0
         marks = None if all(row.mark is None for row in rows) else [-1 if row.mark is None else row.mark for row in rows]
         reading = yield Segment(
             [row.token for row in rows],
@@ -63,7 +72,8 @@ class Continuation:
 def text_segment(tokens: Sequence[int], cache: RowCache, at: int) -> Segment:
     """Visible text behind `at` rows of it; room for it is made."""
     cache.reserve(at + len(tokens))
-    return Segment(tokens, range(at, at + len(tokens)), cache, at, causal_bias(len(tokens), cache.values[0]))
+    bias = causal_bias(len(tokens), cache.values[0], cache.window)
+    return Segment(tokens, range(at, at + len(tokens)), cache, at, bias)
 
 
 def run_alone(network: InferenceNetwork, passes: Passes[Result]) -> Result:

@@ -67,7 +67,7 @@ def fill_unchecked(
         breaks = torch.from_numpy(healing.line_breaks).to(continuation.cache.values[0].device)
     while any(tokenizer.mask in canvas.tokens for canvas in canvases):
         rows = sum(len(canvas.tokens) for canvas in canvases)
-        left = deadline.passes_left(continuation.passes, rows, continuation.base)
+        left = deadline.passes_left(continuation.passes, rows, continuation.keys)
         if not first and left == 0:
             break
         scores = yield from _read(continuation, tokenizer, canvases, breaks)

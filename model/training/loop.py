@@ -34,11 +34,13 @@ from model.engine.engine import fastest_dtype
 from model.tokenization.tokenizer import Tokenizer
 from model.training import checkpoint, durable
 from model.training.examples import Windows
+from model.training.muon import Muon
 from model.training.objective import Batch, Losses, attention_bias, losses, make_batch
 from model.training.packed import Shuffled, interleaved, prepare
 
-DRAFTS_FROM = 0.6  # of the run: next-token loss alone before, canvases as well from here on
-DECAY_FROM = 0.6  # of the run: from here on the rate falls, the windows are long, and the decay's code is among them
+# Of the run. Before: next-token loss alone. From here on the rate falls, the windows are long, the decay's code is among them,
+# and there are canvases as well.
+DECAY_FROM = 0.6
 WARM_UP = 60  # steps
 MATRIX_RATE, EMBEDDING_RATE = 0.02, 0.003
 HELDOUT_WINDOWS = 64
@@ -53,6 +55,8 @@ class Run:
     folder: Path  # checkpoints and log
     tokens: int
     start: Path | None = None  # folder of a model whose weights a new run goes on from; None: random ones
+    decay_only: bool = False  # no plateau: the rate falls from the first step on, and all windows are those of the decay
+    rate: float = 1.0  # times the usual learning rates
     network: NetworkConfig = field(default_factory=NetworkConfig)
     canvases: bool = True  # False: an autoregressive twin, next-token loss alone to the end
     tokens_per_step: int = 8192
@@ -64,10 +68,15 @@ class Run:
     evaluate_every: int = 200  # steps
     save_every: int = 50  # steps
 
+    @property
+    def packed_for(self) -> int:
+        """Tokens of a whole run whose decay meets as many."""
+        return round(self.tokens / (1 - DECAY_FROM)) if self.decay_only else self.tokens
 
-def learning_rate(progress: float, step: int) -> float:
+
+def learning_rate(progress: float, step: int, decay_from: float = DECAY_FROM) -> float:
     """Warm-up, plateau, linear decay to zero (WSD, Hu et al. 2024), as a factor."""
-    return min(1.0, (step + 1) / WARM_UP) * min(1.0, max(0.0, (1.0 - progress) / (1.0 - DECAY_FROM)))
+    return min(1.0, (step + 1) / WARM_UP) * min(1.0, max(0.0, (1.0 - progress) / (1.0 - decay_from)))
 
 
 def train(run: Run) -> Path:
@@ -86,7 +95,7 @@ def train(run: Run) -> Path:
     if run.workers == 1:
         _train(run, 0)
     else:
-        prepare(run.corpus, run.tokens)  # once, for all of them
+        prepare(run.corpus, run.packed_for)  # once, for all of them
         _train_in_workers(run)
     return run.folder / checkpoint.LAST
 
@@ -148,14 +157,15 @@ def _train(run: Run, rank: int) -> None:
     torch.manual_seed(run.seed)
     device = torch.device(run.device)
     tokenizer = Tokenizer.load(run.corpus / "tokenizer.json")
-    packed = prepare(run.corpus, run.tokens)
+    packed = prepare(run.corpus, run.packed_for)
     network = Network(run.network).to(device)
     matrices = [p for block in network.blocks for p in block.parameters()]
     optimizers = (
-        torch.optim.Muon(matrices, lr=MATRIX_RATE, momentum=0.95, weight_decay=0.01),
+        Muon(matrices, lr=MATRIX_RATE, momentum=0.95, weight_decay=0.01, dtype=_computing_dtype(device)),
         torch.optim.AdamW([network.embedding.weight, network.canvas], lr=EMBEDDING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
     )
-    rates = [MATRIX_RATE, EMBEDDING_RATE]
+    rates = [run.rate * MATRIX_RATE, run.rate * EMBEDDING_RATE]
+    decay_from = 0.0 if run.decay_only else DECAY_FROM
     last = run.folder / checkpoint.LAST
     step = done = before = 0
     if last.exists():
@@ -203,9 +213,9 @@ def _train(run: Run, rank: int) -> None:
         began, at_start, recent = time.perf_counter(), done, 0.0
         while done < run.tokens and not stop:
             progress = done / run.tokens
-            source, mixed_in = (long, decay) if progress >= DECAY_FROM else (short, None)
-            canvases = run.canvases and progress >= DRAFTS_FROM
-            if rank == 0 and progress >= DECAY_FROM > (done - run.tokens_per_step) / run.tokens:
+            source, mixed_in = (long, decay) if progress >= decay_from else (short, None)
+            canvases = run.canvases and progress >= decay_from
+            if rank == 0 and not run.decay_only and progress >= decay_from > (done - run.tokens_per_step) / run.tokens:
                 save()
                 durable.write(run.folder / "plateau.pt", last.read_bytes())
             own = _step(run, rank, network, objective, source, mixed_in, tokenizer, step, canvases, device)
@@ -215,7 +225,7 @@ def _train(run: Run, rank: int) -> None:
             torch.nn.utils.clip_grad_norm_(updated, 1.0)
             for optimizer, rate in zip(optimizers, rates, strict=True):
                 for group in optimizer.param_groups:
-                    group["lr"] = rate * learning_rate(progress, step)
+                    group["lr"] = rate * learning_rate(progress, step, decay_from)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             step += 1

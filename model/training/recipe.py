@@ -40,6 +40,8 @@ class Recipe:
     workers: int = 1
     start: Path | None = None  # a model to go on from: its weights, its vocabulary, its shape
     canvases: bool = True  # False: an autoregressive twin
+    decay_only: bool = False
+    rate: float = 1.0
 
 
 def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> None:
@@ -69,8 +71,10 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
         recipe.run,
         recipe.tokens,
         recipe.start,
-        network,
-        recipe.canvases,
+        network=network,
+        decay_only=recipe.decay_only,
+        rate=recipe.rate,
+        canvases=recipe.canvases,
         device=recipe.device,
         workers=recipe.workers,
     )

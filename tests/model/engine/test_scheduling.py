@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from itertools import pairwise
 
 import pytest
 import torch
@@ -36,12 +37,14 @@ def engine(tokenizer: Tokenizer) -> Engine:
 @pytest.mark.parametrize("stored", [torch.float64, torch.bfloat16])
 def test_the_inference_network_computes_what_the_network_computes(dtype: torch.dtype, stored: torch.dtype) -> None:
     network = random_network(torch.float64).to(stored).double()
-    expected = network(network.embed(torch.tensor([range(40)])), torch.arange(40)[None], causal_bias(40, network.canvas))[0]
+    tokens = torch.arange(300)[None]  # far more than the window
+    expected = network(network.embed(tokens), tokens, causal_bias(300, network.canvas))[0]
     lower = Network(network.config).to(dtype).requires_grad_(False)
     lower.load_state_dict(network.state_dict())
     reader, cache = InferenceNetwork(lower), RowCache(lower)
     with torch.inference_mode():
-        found = [reader.read([text_segment(range(a, b), cache, a)])[0].hidden for a, b in ((0, 17), (17, 18), (18, 40))]
+        cuts = pairwise((0, 17, 18, 140, 141, 300))
+        found = [reader.read([text_segment(range(a, b), cache, a)])[0].hidden for a, b in cuts]
     worst = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.2}[dtype]
     assert float((torch.cat(found).double() - expected).abs().max()) < worst
 

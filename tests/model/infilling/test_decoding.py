@@ -63,7 +63,7 @@ def checked_and_greedy(
 def test_checked_is_greedy_token_for_token(random_engine: Engine, seed: int, sources: Sources, gate: CopyGate | None) -> None:
     edges = [500 + 313 * seed + 200 * i for i in range(1 + seed % 3)]  # up to two more holes behind the one that is filled
     parts = (SOURCE[: edges[0]], *(SOURCE[a:b] for a, b in pairwise(edges)), SOURCE[edges[-1] : edges[-1] + 300])
-    tokens, _, expected, _ = checked_and_greedy(random_engine, parts, Limits(20, seed % 2 == 0), b"", sources, gate)
+    tokens, _, expected, _ = checked_and_greedy(random_engine, parts, Limits(64, seed % 2 == 0), b"", sources, gate)
     assert tokens == expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from model.training.checkpoint import load
 from model.training.documents import Document, read_documents
 from model.training.examples import Sibling, Windows, encode_example, pack_documents, sample_example
 from model.training.export import export
-from model.training.loop import train
+from model.training.loop import learning_rate, train
+from model.training.muon import Muon
 from model.training.objective import attention_bias, losses, make_batch
 from model.training.packed import DECAY_SHARE, Shuffled, interleaved
 from model.training.recipe import Recipe, follow
@@ -44,6 +46,39 @@ def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
     assert card.trained_tokens == first.trained_tokens + 2048 * 5
     ended, went_on = ((tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("first", "second"))
     assert json.loads(went_on[0])["next_token"] < json.loads(ended[-1])["next_token"]
+
+
+def test_a_decay_alone_meets_long_windows_with_canvases_at_a_falling_rate(corpus: Path, tmp_path: Path) -> None:
+    export(train(run_of(corpus, tmp_path / "first", 12)), corpus, tmp_path / "model", "toy")
+    usual = replace(run_of(corpus, tmp_path / "usual", 4), start=tmp_path / "model")
+    short = replace(usual, folder=tmp_path / "short", decay_only=True, rate=0.5)
+    weights = [load(train(run))["network"]["canvas"] for run in (usual, short)]
+    assert (weights[0] - load_model(tmp_path / "model").network.canvas).abs().max() > 0  # its last steps are a decay
+    assert not torch.equal(*weights)
+    assert not (tmp_path / "short" / "plateau.pt").exists()
+    rates = [learning_rate(done / 100, 1000, decay_from=0.0) for done in (0, 25, 50, 100)]
+    assert rates == [1.0, 0.75, 0.5, 0.0]
+
+
+def test_muon_steps_as_the_library_s_does_in_any_dtype() -> None:
+    torch.manual_seed(0)
+    start = [torch.randn(shape) for shape in ((48, 16), (16, 64), (16, 64))]
+    gradients = [[torch.randn_like(matrix) for matrix in start] for _ in range(3)]
+
+    def stepped(make: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]) -> list[torch.Tensor]:
+        matrices = [torch.nn.Parameter(matrix.clone()) for matrix in start]
+        optimizer = make(matrices)
+        for own in gradients:
+            for matrix, gradient in zip(matrices, own, strict=True):
+                matrix.grad = gradient.clone()
+            optimizer.step()
+        return [matrix.detach() - before for matrix, before in zip(matrices, start, strict=True)]
+
+    expected = stepped(lambda matrices: torch.optim.Muon(matrices, lr=0.02, momentum=0.95, weight_decay=0.01))
+    for dtype in (torch.float32, torch.bfloat16):
+        found = stepped(lambda matrices, dtype=dtype: Muon(matrices, 0.02, 0.95, 0.01, dtype))  # type: ignore[misc]
+        for mine, theirs in zip(found, expected, strict=True):
+            assert (mine - theirs).norm() < 0.03 * theirs.norm()  # theirs is rounded to bfloat16
 
 
 def test_a_model_with_another_vocabulary_is_not_gone_on_from(corpus: Path, tmp_path: Path) -> None:
