@@ -144,7 +144,7 @@ def create_app(options: Options, engine: asyncio.Future[Engine], windows: Window
         engine = await _engine(service, request)
         if engine.statistics().waiting >= options.max_waiting:
             return refusal(429, BUSY, "busy", {"Retry-After": "1"})
-        engine.warm(name, parts, others, warming.context_tokens)
+        engine.warm(name, parts, others, warming.context_tokens, _owner(request))
         return Response(status_code=202)
 
     @app.delete("/v1/sessions/{session}")
@@ -195,6 +195,11 @@ def _session(request: Request, name: str) -> str:
     return f"{request.state.owner}/{name}" if name else ""
 
 
+def _owner(request: Request) -> str:
+    """The engine's name of whoever asks: texts that begin alike are read once for each."""
+    return f"owner {request.state.owner}"
+
+
 def _caught_up(service: Service, name: str, turn: Turn) -> Sections:
     origins = None if turn.origins is None else tuple(turn.origins)
     return service.mirrors.update(name, turn.base, turn.version, origins, turn.as_edits(), turn.sha256)
@@ -211,7 +216,7 @@ async def _answered(service: Service, request: Request, asked: InfillRequest, se
         spent = (time.perf_counter() - request.state.arrived) * 1000
         asked = replace(asked, deadline_ms=asked.deadline_ms - spent)
     gone = threading.Event()
-    answer = asyncio.wrap_future(engine.submit(asked, session, gone.is_set))
+    answer = asyncio.wrap_future(engine.submit(asked, session, gone.is_set, owner=_owner(request)))
     answer.add_done_callback(_looked_at)
     try:
         return await _unless_the_client_leaves(request, answer)

@@ -39,6 +39,13 @@ class RowCache:
         self.keys = [_grown(keys, 2, capacity) for keys in self.keys]
         self.values = [_grown(values, 1, capacity) for values in self.values]
 
+    def copy(self, other: RowCache, start: int, end: int) -> None:
+        """Rows `start` to `end` of another cache become the same ones of this; there must be room for them."""
+        for mine, theirs in zip(self.keys, other.keys, strict=True):
+            mine[:, :, start:end] = theirs[:, :, start:end]
+        for mine, theirs in zip(self.values, other.values, strict=True):
+            mine[:, start:end] = theirs[:, start:end]
+
     def whole(self, rows: int) -> int:
         """Of a number of rows that there is room for: the least one in whole groups that holds them."""
         return -(-rows // _GROUP) * _GROUP

@@ -89,14 +89,19 @@ class Engine:
         self.infill(InfillRequest(("def warm():\n    return ", "\n"), max_tokens=4))
 
     def warm(
-        self, session: str, parts: tuple[str, ...], other_files: tuple[str, ...] = (), context_tokens: int = 1024
+        self,
+        session: str,
+        parts: tuple[str, ...],
+        other_files: tuple[str, ...] = (),
+        context_tokens: int = 1024,
+        owner: str = "",
     ) -> Future[None]:
         """Fills the cache of a file that was opened or edited, in chunks that give way to requests; one for this file ends it.
 
         A few new tokens are left to the next request, whose first pass reads them anyway.
         """
         return self._scheduler.submit(
-            Task(self._read_ahead(session, parts, other_files, context_tokens), session, background=True)
+            Task(self._read_ahead(session, owner, parts, other_files, context_tokens), session, background=True)
         )
 
     def forget(self, session: str) -> None:
@@ -119,16 +124,18 @@ class Engine:
         session: str = "",
         cancelled: Callable[[], bool] | None = None,
         watch: Watch | None = None,
+        owner: str = "",
     ) -> Future[Infilling]:
         """As `infill`, without waiting. A newer request of a session takes the older one's place, which raises Cancelled.
 
-        `watch` is called on the engine's thread. An unnamed session shares nothing with any other.
+        `watch` is called on the engine's thread. What the texts of an `owner` begin with is read once, also in requests that
+        name no session; of nobody else's anything is reused.
         """
         request.check()
         began = time.perf_counter()
         at = None if request.deadline_ms is None else began + request.deadline_ms / 1000
         task = Task(
-            self._answer(request, session, began, at, watch),
+            self._answer(request, session, owner, began, at, watch),
             session,
             float("inf") if at is None else at,
             cancelled=cancelled or (lambda: False),
@@ -152,10 +159,10 @@ class Engine:
             )
 
     def _answer(
-        self, request: InfillRequest, name: str, began: float, at: float | None, watch: Watch | None
+        self, request: InfillRequest, name: str, owner: str, began: float, at: float | None, watch: Watch | None
     ) -> Passes[Infilling]:
         deadline = Deadline(self._resources.costs, at, request.passes)
-        job = Job(self._resources, self._sessions.get(name), request, deadline, watch)
+        job = Job(self._resources, self._sessions.get(name, owner), request, deadline, watch)
         done = False
         try:
             fillings = yield from job.run()
@@ -182,10 +189,12 @@ class Engine:
             encoded_tokens=job.work.encoded,
         )
 
-    def _read_ahead(self, name: str, parts: tuple[str, ...], other_files: tuple[str, ...], context_tokens: int) -> Passes[None]:
+    def _read_ahead(
+        self, name: str, owner: str, parts: tuple[str, ...], other_files: tuple[str, ...], context_tokens: int
+    ) -> Passes[None]:
         prefix, _ = split_partial_word(parts[0])
         visible = encode_visible(self.model.tokenizer, (prefix, *parts[1:]), other_files, context_tokens)
-        session = self._sessions.get(name)
+        session = self._sessions.get(name, owner)
         # What the first pass of a request reads beside its drafts is left to it: a key more must not make anyone wait.
         if len(visible) - common_length(session.tokens, visible) > LEFT_TO_FIRST_PASS:
             yield from session.encode(visible)

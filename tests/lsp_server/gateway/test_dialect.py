@@ -182,6 +182,17 @@ def test_health_needs_no_token(server: Serving) -> None:
     assert server.ask("GET", "/readyz", token=None).json["status"] == "ready"
 
 
+def test_a_client_that_names_no_session_has_its_text_read_once(server: Serving) -> None:
+    text = "".join(f"def area_{n}(width, height):\n    return width * height\n\n\n" for n in range(20))
+    counts = []
+    for typed in ("", "a", "ar", "area"):
+        before = server.figure("quickfill_encoded_tokens_total")
+        server.ask("POST", "/v1/completions", {**BODY, "prompt": f"{text}total = {typed}"})
+        counts.append(server.figure("quickfill_encoded_tokens_total") - before)
+    assert counts[0] > 200
+    assert max(counts[1:]) <= 8
+
+
 def test_metrics_are_in_prometheus_format_and_count_what_was_done(server: Serving) -> None:
     before = server.figure("quickfill_requests_total")
     server.ask("POST", "/v1/completions", BODY)

@@ -1,4 +1,4 @@
-"""A session through very many random edits: not one row of its cache differs from recomputation.
+"""Sessions that copy from each other, through very many random edits: not one row of a cache differs from recomputation.
 
 A sample runs with the tests; QUICKFILL_EDITS=1000000 asks for a million (about half an hour).
 """
@@ -13,7 +13,7 @@ from conftest import random_network
 
 from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import BUNDLED
-from model.engine.session import Session
+from model.engine.session import Session, Sessions
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation, Row, run_alone
 from model.tokenization.tokenizer import Tokenizer
@@ -44,11 +44,14 @@ def edited(text: str, cursor: int, chance: random.Random) -> tuple[str, int]:
 def test_no_edit_leaves_a_wrong_row_behind() -> None:
     tokenizer = Tokenizer.load(BUNDLED / "tokenizer.json")
     network = random_network(torch.float64)
-    reader, session, chance = InferenceNetwork(network), Session(network), random.Random(1)
+    reader, sessions, chance = InferenceNetwork(network), Sessions(network, 1 << 26), random.Random(1)
+    session = sessions.get("", "me")
     text, cursor = "".join(LINES) * 8, 200
     with torch.inference_mode():
         for number in range(1, EDITS + 1):
             text, cursor = edited(text, cursor, chance)
+            if chance.random() < 0.05:  # another window, or a client that names no session
+                session = sessions.get(chance.choice(["", "one", "two"]), "me")
             visible = encode_visible(tokenizer, (text[:cursor], text[cursor:]), budget=256)
             run_alone(reader, session.encode(visible, chance.choice([0, 1, 8])))
             unread = visible[len(session.tokens) :]

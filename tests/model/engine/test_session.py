@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import BUNDLED, Model, read_card
 from model.engine.engine import Engine
-from model.engine.session import Session
+from model.engine.session import KEPT_UNNAMED, Session
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation, Row, run_alone
 from model.infilling.reference import next_logits
-from model.infilling.request import Cancelled, InfillRequest
+from model.infilling.request import Cancelled, Infilling, InfillRequest
 from model.tokenization.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.load(BUNDLED / "tokenizer.json")
@@ -119,6 +119,32 @@ def test_cancelled_work_stops_within_a_pass_and_the_session_stays_right(random_e
         random_engine.infill(request, "cancelled", lambda: next(calls) >= 2)
     assert next(calls) == 3
     assert random_engine.infill(request, "cancelled").candidates == expected.candidates
+
+
+def test_what_an_owner_s_texts_begin_with_is_read_once(random_engine: Engine) -> None:
+    def asked(typed: str, session: str, owner: str) -> Infilling:
+        request = InfillRequest((TEXT + "value = compute(" + typed, "\n" + TEXT), max_tokens=4)
+        return random_engine.submit(request, session, owner=owner).result()
+
+    cold = asked("a, ", "", "")
+    assert asked("", "", "ann").encoded_tokens > 100
+    for session in ("", "another window"):
+        warm = asked("a, ", session, "ann")
+        assert warm.encoded_tokens <= 5
+        assert warm.candidates == cold.candidates
+    assert asked("a, ", "", "bob").encoded_tokens == asked("a, ", "", "").encoded_tokens == cold.encoded_tokens
+
+
+def test_of_requests_without_a_session_only_the_latest_are_remembered(random_engine: Engine) -> None:
+    before = random_engine.statistics().sessions
+    texts = [f"# {number}\n{TEXT}" for number in range(KEPT_UNNAMED + 2)]
+    encoded = [
+        random_engine.submit(InfillRequest((text, "\n"), max_tokens=1), owner="many").result().encoded_tokens
+        for text in (*texts, texts[-1], texts[0])
+    ]
+    assert encoded[-2] == 1
+    assert encoded[-1] > 100
+    assert random_engine.statistics().sessions == before + KEPT_UNNAMED
 
 
 def test_under_a_memory_limit_the_sessions_not_used_for_longest_go_first(tokenizer: Tokenizer) -> None:
