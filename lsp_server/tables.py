@@ -253,7 +253,7 @@ def print_engine_speed(report: Report) -> None:
                 table.add_row(*_speed_cells(speed))
         console.print(table)
     for fill, times in report.growth.items():
-        console.print(f"{fill} tokens: ours, warm, takes {times:.2f} times as long at the longest context as at the shortest")
+        console.print(f"{fill} tokens: ours, warm, at the longest context: {times:.2f} times as long as at the shortest")
     console.print(
         "Ours is given text and shows whole lines, the others are given tokens. The unchecked engine picks its length itself. "
         f"Each row of the network sees {report.window:,} tokens at most; transformers and llama.cpp have no such window for it: "

@@ -2,6 +2,7 @@
 
 Knows workspaces, sources of context and how to ask for an end of a line. Knows no decoding and no protocol. Every case is asked
 as the language server asks, with the same budget of tokens: what comes from another file takes the place of text further away.
+Places are drawn from the files as they lie there, or from lines that commits wrote, when the commit's other files were changed.
 """
 
 from __future__ import annotations
@@ -9,25 +10,29 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher, unified_diff
+from itertools import accumulate, islice, zip_longest
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
 
+from lsp_server.benchmarks.history import commits, files_before
 from lsp_server.completion.complete import LANGUAGES
 from lsp_server.context.project import Project, SourceFile
 from lsp_server.context.similar import most_alike, other_files_of
 from lsp_server.context.window import sent_window
 from model.engine.engine import Engine
 from model.evaluation.intervals import Estimate, difference, share
-from model.infilling.alike import MOST_CHARACTERS
+from model.infilling.alike import MOST_CHARACTERS, names_in
 from model.infilling.request import InfillRequest
 
 LEAST_CHARACTERS = 8  # of a line that is cut, and
 LEAST_HIDDEN = 4  # of what is hidden of it
 LEAST_FILES = 2  # of a workspace
+MOST_CHANGED = 12  # files of a commit; more at once are renamed or reformatted
 
 Choose = Callable[["Case"], tuple[str, ...]]
 
@@ -40,6 +45,7 @@ class Case:
     file: SourceFile
     cursor: int
     end: int
+    edited: Mapping[Path, str] = field(default_factory=dict)  # other files that were changed lately: what they said before
 
     @property
     def hidden(self) -> str:
@@ -91,8 +97,23 @@ def measure(engine: Engine, folders: Sequence[Path], count: int, seed: int = 0) 
         "the beginning of any file": lambda case: _any_beginning(rng, case),
         "the most similar piece": _most_alike,
     }
+    return _measured(engine, cases(folders, count, rng), sources)
+
+
+def measure_commits(engine: Engine, repositories: Sequence[Path], count: int, seed: int = 0) -> list[Source]:
+    """The same in lines that commits wrote. Raises HistoryError, and ValueError where no commit changed several files."""
+    sources: dict[str, Choose] = {
+        "nothing": lambda case: (),
+        "the most similar piece": _most_alike,
+        "that of an edited file first": _edited_first,
+        "the edits as a diff": _diff,
+    }
+    return _measured(engine, commit_cases(repositories, count, np.random.default_rng(seed)), sources)
+
+
+def _measured(engine: Engine, places: Sequence[Case], sources: Mapping[str, Choose]) -> list[Source]:
     tallies = {name: _Tally() for name in sources}
-    for case in track(cases(folders, count, rng), "Filling", disable=not sys.stderr.isatty()):
+    for case in track(places, "Filling", disable=not sys.stderr.isatty()):
         parts = sent_window(case.text, [(case.cursor, case.cursor)]).parts
         for name, choose in sources.items():
             tally, began = tallies[name], time.perf_counter()
@@ -134,9 +155,55 @@ def cases(folders: Sequence[Path], count: int, rng: np.random.Generator) -> list
     return found
 
 
+def commit_cases(repositories: Sequence[Path], count: int, rng: np.random.Generator) -> list[Case]:
+    """One place for each of the newest commits that changed a few files, the repositories in turn.
+
+    Of the place's own file, what the commit changed further up is there, what it changed further down is not yet.
+    """
+    drawn = [_of_commits(repository, rng) for repository in repositories]
+    found = list(islice((case for row in zip_longest(*drawn) for case in row if case is not None), count))
+    if not found:
+        raise ValueError("no commit of these repositories changed several Python files that the model may see")
+    return found
+
+
+def _of_commits(repository: Path, rng: np.random.Generator) -> Iterator[Case]:
+    for commit in commits(repository):
+        if not 2 <= len(commit.files) <= MOST_CHANGED:
+            continue
+        for name in rng.permutation(sorted(commit.files)).tolist():
+            file = _half_done(*commit.files[name], rng)
+            if file is not None:
+                text, first, last = file
+                changed = {path: after for path, (_, after) in commit.files.items() if path != name}
+                others = {**files_before(repository, commit), **changed, name: text}
+                files = [SourceFile(Path("/", path), path, own, names_in(own)) for path, own in others.items()]
+                own = next(one for one in files if one.name == name)
+                case = _case_at(rng, files, own, int(rng.integers(first, last)))
+                if case is not None:
+                    yield replace(case, edited={Path("/", path): commit.files[path][0] for path in changed})
+                    break
+
+
+def _half_done(before: str, after: str, rng: np.random.Generator) -> tuple[str, int, int] | None:
+    """A file while it is being changed, and the numbers of the lines that are being written; None if none are."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    written = [
+        code for code in SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if code[0] != "equal" and code[3] < code[4]
+    ]
+    if not written:
+        return None
+    _, _, replaced, first, last = written[int(rng.integers(len(written)))]
+    return "".join(new[:last] + old[replaced:]), first, last
+
+
 def _case(rng: np.random.Generator, files: Sequence[SourceFile], file: SourceFile) -> Case | None:
+    return _case_at(rng, files, file, int(rng.integers(file.text.count("\n") + 1)))
+
+
+def _case_at(rng: np.random.Generator, files: Sequence[SourceFile], file: SourceFile, number: int) -> Case | None:
+    """A place in this line; None where there is little to hide."""
     lines = file.text.split("\n")
-    number = int(rng.integers(len(lines)))
     line = lines[number]
     if len(line.strip()) < LEAST_CHARACTERS or line.lstrip().startswith("#"):
         return None
@@ -152,3 +219,19 @@ def _any_beginning(rng: np.random.Generator, case: Case) -> tuple[str, ...]:
     others = [file for file in case.files if file is not case.file]
     other = others[int(rng.integers(len(others)))]
     return (f"# {other.name}\n{other.text[:MOST_CHARACTERS]}",)
+
+
+def _edited_first(case: Case) -> tuple[str, ...]:
+    return other_files_of(most_alike(case.files, case.file.path, case.text, case.cursor, edited=case.edited))
+
+
+def _diff(case: Case) -> tuple[str, ...]:
+    """What was changed in the other files, as much of it as is shown of a piece."""
+    lines: list[str] = []
+    for file in case.files:
+        if file.path in case.edited:
+            old, new = case.edited[file.path].splitlines(keepends=True), file.text.splitlines(keepends=True)
+            changed = list(unified_diff(old, new))[2:]  # without the names of the files
+            lines += [f"# {file.name}\n", *(line for line in changed if not line.startswith("@@"))]
+    ends = [end for end in accumulate(map(len, lines)) if end <= MOST_CHARACTERS]
+    return ("".join(lines)[: ends[-1]],) if ends else ()

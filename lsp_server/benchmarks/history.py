@@ -5,8 +5,10 @@ Knows git and texts. Knows no editor's protocol and no suggestions.
 
 from __future__ import annotations
 
+import io
 import subprocess
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -19,7 +21,7 @@ MOST_CHARACTERS = 200_000  # of a file
 MOST_WRITTEN = 600  # characters of one edit; more at once was pasted or generated, not typed
 
 
-class HistoryError(Exception):
+class HistoryError(ValueError):
     """The folder is no repository that can be replayed; the message says why in one line."""
 
 
@@ -44,19 +46,46 @@ class Change:
     edits: tuple[Edit, ...]
 
 
-def changes(repository: Path) -> Iterator[Change]:
-    """The changes of Python files, newest commits first. Raises HistoryError for what is no repository."""
+@dataclass(frozen=True)
+class Commit:
+    """The Python files that it changed, before and after, by their paths. What is no text, or very long, is left out."""
+
+    name: str
+    files: Mapping[str, tuple[str, str]]
+
+
+def commits(repository: Path) -> Iterator[Commit]:
+    """Those that changed Python files, newest first. Raises HistoryError for what is no repository."""
     for commit in _git(repository, "log", "--no-merges", "--diff-filter=M", "--format=%H", "--", f"*{SUFFIX}").split():
         names = _git(repository, "diff-tree", "--no-commit-id", "-r", "--name-only", "--diff-filter=M", "-z", commit)
+        files = {}
         for path in names.split("\0"):
-            if not path.endswith(SUFFIX):
-                continue
-            before, after = _file(repository, f"{commit}^", path), _file(repository, commit, path)
-            if before is None or after is None:
-                continue
+            if path.endswith(SUFFIX):
+                before, after = _file(repository, f"{commit}^", path), _file(repository, commit, path)
+                if before is not None and after is not None:
+                    files[path] = before, after
+        yield Commit(commit, files)
+
+
+def changes(repository: Path) -> Iterator[Change]:
+    """The changes of Python files, newest commits first. Raises HistoryError for what is no repository."""
+    for commit in commits(repository):
+        for path, (before, after) in commit.files.items():
             edits = tuple(edits_between(before, after))
             if edits and all(len(edit.written) <= MOST_WRITTEN for edit in edits):
                 yield Change(path, before, edits)
+
+
+def files_before(repository: Path, commit: Commit) -> dict[str, str]:
+    """All Python files as they were before a commit, by their paths."""
+    packed = _git_bytes(repository, "archive", "--format=tar", f"{commit.name}^")
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for entry in archive:
+            content = archive.extractfile(entry) if entry.name.endswith(SUFFIX) and entry.size <= MOST_CHARACTERS else None
+            if content is not None:
+                found[entry.name] = content.read().decode("utf-8", "replace")
+    return found
 
 
 def edits_between(before: str, after: str) -> list[Edit]:
@@ -98,10 +127,14 @@ def _file(repository: Path, commit: str, path: str) -> str | None:
 
 
 def _git(repository: Path, *arguments: str) -> str:
+    return _git_bytes(repository, *arguments).decode()
+
+
+def _git_bytes(repository: Path, *arguments: str) -> bytes:
     try:
         done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
     except FileNotFoundError:
         raise HistoryError("git is not installed") from None
     if done.returncode:
         raise HistoryError(f"{repository}: {done.stderr.decode(errors='replace').strip().splitlines()[0]}")
-    return done.stdout.decode()
+    return done.stdout

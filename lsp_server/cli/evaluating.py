@@ -15,7 +15,6 @@ from lsp_server.cli.common import (
     CACHE,
     JsonOption,
     ModelOption,
-    UserError,
     app,
     check_plot,
     eval_extra,
@@ -186,15 +185,18 @@ def holes(
 def context(
     repositories: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Workspaces of several files.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines, of all of them together.")] = 500,
+    in_commits: Annotated[
+        bool, typer.Option("--commits", help="In lines that commits of git repositories wrote, with the files edited lately.")
+    ] = False,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ends of lines with and without what the model may see of other files of the workspace, by source."""
-    from lsp_server.benchmarks.context import measure
+    from lsp_server.benchmarks.context import measure, measure_commits
     from lsp_server.tables import print_context
 
     with one_line_errors():
-        sources = measure(load_engine(model), repositories, limit)
+        sources = (measure_commits if in_commits else measure)(load_engine(model), repositories, limit)
     if as_json:
         print(json.dumps({"benchmark": "context", "sources": [source.as_json() for source in sources]}))
     else:
@@ -209,15 +211,11 @@ def next_edits(
     as_json: JsonOption = False,
 ) -> None:
     """Whether people make the next edits that would be proposed to them, on real commits; with the model and without."""
-    from lsp_server.benchmarks.history import HistoryError
     from lsp_server.benchmarks.next_edits import measure
     from lsp_server.tables import print_next_edits
 
-    try:
-        with one_line_errors():
-            ways = measure(load_engine(model), repositories, limit)
-    except HistoryError as error:
-        raise UserError(str(error)) from None
+    with one_line_errors():
+        ways = measure(load_engine(model), repositories, limit)
     if as_json:
         print(json.dumps({"benchmark": "next edits", "ways": [way.as_json() for way in ways]}))
     else:

@@ -85,7 +85,7 @@ class Report:
     window: int  # tokens that a row of the network sees
     visible: Mapping[int, float]  # tokens that a prompt of each context has, on average
     speeds: tuple[Speed, ...]
-    growth: Mapping[int, float]  # for each fill, the warm engine's median at the longest context over that at the shortest
+    growth: Mapping[int, float]  # for each fill, the warm engine's time at the longest context over that at the shortest
     left_out: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
@@ -122,10 +122,13 @@ def measure(setup: Setup) -> Report:
     with TemporaryDirectory() as folder:
         rivals, left_out = _rivals(setup, load_model(setup.model, fastest_dtype()), twin, Path(folder))
         found: list[Speed] = []
+        warm: dict[tuple[int, int], Mapping[int, float]] = {}
         sizes = [(context, fill) for context in setup.contexts for fill in setup.fills]
         for context, fill in track(sizes, "Measuring", disable=not sys.stderr.isatty()):
             prompts = [place[context] for place in places[fill]]
-            found += _speeds(_run(rivals, prompts, fill), exact, prompts, fill)
+            tallies = _run(rivals, prompts, fill)
+            found += _speeds(tallies, exact, prompts, fill)
+            warm[context, fill] = tallies[WARM].seconds
     prompts_of = {context: [place[context] for own in places.values() for place in own] for context in setup.contexts}
     return Report(
         _processor(),
@@ -134,18 +137,26 @@ def measure(setup: Setup) -> Report:
         exact.card.network.window,
         {context: float(np.mean([len(prompt.visible) for prompt in own])) for context, own in prompts_of.items()},
         tuple(found),
-        growth(found),
+        growth(warm),
         left_out,
     )
 
 
-def growth(speeds: Sequence[Speed]) -> dict[int, float]:
-    """Of the warm engine, for each fill: how many times as long the longest context takes as the shortest."""
-    warm = {(speed.fill, speed.context): speed.milliseconds for speed in speeds if speed.rival == WARM}
-    contexts = sorted({context for _, context in warm})
+def growth(seconds: Mapping[tuple[int, int], Mapping[int, float]]) -> dict[int, float]:
+    """For each fill: how many times as long all places together take with the longest context as with the shortest.
+
+    `seconds` has for each context and fill what each place took. Medians would compare different places: a fill takes three times
+    as many passes at one as at another.
+    """
+    contexts = sorted({context for context, _ in seconds})
     if len(contexts) < 2:
         return {}
-    return {fill: warm[fill, contexts[-1]] / warm[fill, contexts[0]] for fill in sorted({fill for fill, _ in warm})}
+    found = {}
+    for fill in sorted({fill for _, fill in seconds}):
+        long, short = seconds[contexts[-1], fill], seconds[contexts[0], fill]
+        both = long.keys() & short.keys()
+        found[fill] = sum(long[place] for place in both) / sum(short[place] for place in both)
+    return found
 
 
 def _check(setup: Setup) -> None:
