@@ -38,7 +38,7 @@ def refusal(path: Path, roots: Sequence[Path] = (), ignore_files: Sequence[str] 
     """
     given = os.path.abspath(path)
     for place in map(Path, dict.fromkeys((given, os.path.realpath(given)))):
-        if _is_named_secret(place):
+        if is_named_secret(place):
             return f"the name of {place.name} says that it may hold secrets"
         if rule := _ignoring(place, roots, ignore_files):
             return f"{place.name} is ignored by {rule}"
@@ -130,7 +130,8 @@ def _rules(file: str, changed: int, size: int) -> _Rules:
 
 
 @lru_cache(maxsize=1024)
-def _is_named_secret(path: Path) -> bool:
+def is_named_secret(path: Path) -> bool:
+    """Whether files of this name hold secrets, whatever a folder's ignore files say."""
     return _by_name().match_file(path.relative_to(path.anchor).as_posix())
 
 

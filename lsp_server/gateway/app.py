@@ -58,6 +58,7 @@ class Service:
 def create_app(options: Options, engine: asyncio.Future[Engine], windows: Windows | None = None) -> FastAPI:
     present = windows or Windows()
     service = Service(options, engine, Mirrors(options.documents_mb << 20, options.max_body))
+    chunks = llama.Chunks()
     metrics = Metrics(lambda: service.loaded.statistics() if service.loaded else None, service.mirrors)
 
     @asynccontextmanager
@@ -119,8 +120,9 @@ def create_app(options: Options, engine: asyncio.Future[Engine], windows: Window
         body = await _read(request, llama.InfillBody)
         found = None
         if body.n_predict != 0:
-            asked = await asyncio.to_thread(llama.request_for, body)
-            found = completion_of(asked, await _answered(service, request, asked.request, _session(request, asked.session)))
+            name = _session(request, body.session)
+            asked = await asyncio.to_thread(lambda: llama.request_for(body, chunks.other_files(body, name)))
+            found = completion_of(asked, await _answered(service, request, asked.request, name))
         tokenizer = (await asyncio.shield(service.engine)).model.tokenizer
         answer = llama.answer_to(body, found, lambda text: len(tokenizer.encode(text)))
         if body.stream:

@@ -48,6 +48,11 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(_NAME.findall(text))
 
 
+def share(left: frozenset[str], right: frozenset[str]) -> float:
+    """Of all names in either, those in both (0..1)."""
+    return len(left & right) / max(1, len(left | right))
+
+
 def around(text: str, cursor: int) -> str:
     """The lines around a place."""
     above, below = text[:cursor].split("\n"), text[cursor:].split("\n")
@@ -70,7 +75,7 @@ def most_alike(
     best: tuple[float, Text, int] | None = None
     for text in islice(filter(None, map(current, found)), SHORTLIST):
         for number, names in enumerate(_windows(text.text)):
-            alike = len(wanted & names) / len(wanted | names)
+            alike = share(wanted, names)
             if alike >= LEAST_ALIKE and (best is None or alike > best[0]):
                 best = alike, text, number
     if best is None:

@@ -122,6 +122,18 @@ def test_an_editor_that_knows_llama_cpp_gets_nothing_where_nothing_is_sure_or_as
         assert next(iter(wrong)) in reply.text
 
 
+def test_an_editor_that_knows_llama_cpp_may_send_chunks_of_other_files_along(server: Serving) -> None:
+    def visible(**more: object) -> float:
+        before = server.figure("quickfill_visible_tokens_total")
+        assert server.ask("POST", "/infill", {**HERE, **LLAMA_VIM, **more}).status == 200
+        return server.figure("quickfill_visible_tokens_total") - before
+
+    alone = visible(input_extra=[])
+    chunk = "def area_of_room(width, height):\n    return width * height\n"
+    assert visible(input_extra=[{"text": chunk, "filename": "room.py", "time": [1, 2]}]) >= alone + 10
+    assert server.ask("POST", "/infill", {**HERE, "input_extra": [{"text": 3}]}).status == 400
+
+
 def test_the_model_is_listed(server: Serving) -> None:
     answer = server.ask("GET", "/v1/models").json
     assert answer["object"] == "list"
