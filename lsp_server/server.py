@@ -489,8 +489,6 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
         change = params.content_changes[-1] if params.content_changes else None
         if document is not None:
             server.edited(document)
-            if path := to_fs_path(document.uri):
-                server.neighbours.edited(Path(path))
         if document is None or not isinstance(change, types.TextDocumentContentChangePartial):
             return
         if server.refusal(document) is None:

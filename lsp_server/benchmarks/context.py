@@ -222,7 +222,8 @@ def _any_beginning(rng: np.random.Generator, case: Case) -> tuple[str, ...]:
 
 
 def _edited_first(case: Case) -> tuple[str, ...]:
-    return other_files_of(most_alike(case.files, case.file.path, case.text, case.cursor, edited=case.edited))
+    lately = [file for file in case.files if file.path in case.edited]
+    return other_files_of(most_alike(lately, case.file.path, case.text, case.cursor)) or _most_alike(case)
 
 
 def _diff(case: Case) -> tuple[str, ...]:

@@ -105,10 +105,7 @@ def explain(tokenizer: Tokenizer, text: str, cursor: int, budget: int = 1024, pi
 def _why(piece: Piece | None) -> str:
     if piece is None:
         return ""
-    edited = " (edited lately)" if piece.edited else ""
-    return (
-        f"{piece.file} from line {piece.first_line}{edited}: {piece.alike:.0%} of the names there and at the cursor are the same"
-    )
+    return f"{piece.file} from line {piece.first_line}: {piece.alike:.0%} of the names there and around the cursor are the same"
 
 
 def kept_out(text: str, why: str, budget: int = 1024) -> Explanation:

@@ -1,8 +1,7 @@
 """For each document that is edited, the piece of another file that the model sees with it: chosen in the background, and kept.
 
 Knows documents, projects and threads. Knows no protocol and no tokens. The model reads other files before everything else, so
-that a new choice makes it read all of its context again: a choice stands until the cursor has moved to another part of the file,
-or the person has been at another file in between.
+that a new choice makes it read all of its context again: a choice stands until the cursor has moved to another part of the file.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from lsp_server.context.project import Project
 from lsp_server.context.similar import Piece, most_alike
 
 KEPT_FOR = 40  # lines that the cursor may move away from where a piece was chosen
-MOST_EDITED = 8  # files that count as edited lately
 
 
 @dataclass(frozen=True)
 class _Choice:
     line: int
-    moves: int  # how often the person had gone from one file to another
     piece: Piece | None
 
 
@@ -33,8 +30,6 @@ class Neighbours:
         self._worker = ThreadPoolExecutor(1, "project")
         self._choices: dict[str, _Choice] = {}
         self._choosing: dict[str, Future[None]] = {}
-        self._edited: list[Path] = []  # lately, the newest last
-        self._moves = 0
         self._lock = threading.Lock()
 
     @property
@@ -59,13 +54,6 @@ class Neighbours:
             for path in paths:
                 self._worker.submit(project.changed, path)
 
-    def edited(self, path: Path) -> None:
-        """A person changes this file: for the places of other ones, it comes first from now on."""
-        with self._lock:
-            if self._edited[-1:] != [path]:
-                self._edited = [*(one for one in self._edited if one != path), path][-MOST_EDITED:]
-                self._moves += 1
-
     def of(
         self,
         document: str,
@@ -85,18 +73,16 @@ class Neighbours:
         line = text.count("\n", 0, cursor)
         with self._lock:
             choice, choosing = self._choices.get(document), self._choosing.get(document)
-            edited, moves = tuple(self._edited), self._moves
-        stands = choice is not None and choice.moves == moves and abs(choice.line - line) <= KEPT_FOR
-        if not stands and (choosing is None or choosing.done()):
+        if (choice is None or abs(choice.line - line) > KEPT_FOR) and (choosing is None or choosing.done()):
             texts = opened()
             last = None if choice is None else choice.piece
 
             def choose() -> None:
-                piece = most_alike(project.files(texts), path, text, cursor, project.current, edited)
+                piece = most_alike(project.files(texts), path, text, cursor, project.current)
                 with self._lock:
                     if project is not self._project or document not in self._choosing:
                         return
-                    self._choices[document] = _Choice(line, moves, piece)
+                    self._choices[document] = _Choice(line, piece)
                 if piece != last:
                     told()
 

@@ -7,7 +7,7 @@ no tokens.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,6 @@ class Piece:
     first_line: int  # counted from 1
     text: str
     alike: float
-    edited: bool = False  # the file is one of those that were edited lately
 
     def as_other_file(self) -> str:
         return alike.as_other_file(self.file, self.text)
@@ -53,21 +52,17 @@ def most_alike(
     text: str,
     cursor: int,
     current: Callable[[SourceFile], SourceFile | None] = lambda file: file,
-    edited: Collection[Path] = (),
 ) -> Piece | None:
     """The best piece of any file but the one at `path`; None if nothing is alike.
 
-    Who works on something works on several files: those that were `edited` lately come first, however alike a piece of another
-    one is. `current` gives a file as it is now, or None if it must not be used.
+    `current` gives a file as it is now, or None if it must not be used.
     """
     wanted = alike.names_in(alike.around(text, cursor))
-    others = [file for file in files if file.path != path]
-    lately = [file for file in others if file.path in edited]
-    found = alike.most_alike(wanted, files, lately, current) or alike.most_alike(wanted, files, others, current)
+    found = alike.most_alike(wanted, files, [file for file in files if file.path != path], current)
     if found is None:
         return None
     share, file, lines = found
     inside = file.text[lines.start : lines.end]
     # A secret is replaced also where the piece holds only a part of it.
     clean = without_secrets((file.text[: lines.start], inside, file.text[lines.end :]))[1]
-    return Piece(file.name, lines.first + 1, as_model_text(clean), share, file.path in edited)
+    return Piece(file.name, lines.first + 1, as_model_text(clean), share)

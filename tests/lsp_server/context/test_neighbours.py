@@ -59,20 +59,3 @@ def test_a_document_that_was_closed_and_a_project_that_was_replaced_are_forgotte
     neighbours.wait()
     assert not neighbours.serves
     assert chosen(neighbours, 0) is None
-
-
-def test_a_file_that_was_edited_lately_comes_first_once_the_person_is_back(neighbours: Neighbours, tmp_path: Path) -> None:
-    (tmp_path / "draft.py").write_text("def insert_draft(invoice):\n    return invoice\n")
-    neighbours.changed([tmp_path / "draft.py"])
-    here, draft = tmp_path / "here.py", tmp_path / "draft.py"
-    neighbours.edited(here)
-    before = chosen(neighbours, 0)
-    assert before is not None
-    assert (before.file, before.edited) == ("store.py", False)
-    for path in (draft, draft, here):
-        neighbours.edited(path)
-    after = chosen(neighbours, 0)
-    assert after is not None
-    assert (after.file, after.edited) == ("draft.py", True)
-    neighbours.edited(here)
-    assert chosen(neighbours, 0, {Path("/other.py"): TEXT}) is after

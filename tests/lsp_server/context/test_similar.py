@@ -30,15 +30,6 @@ def test_it_is_the_one_that_uses_the_same_names() -> None:
     assert other_files_of(piece) == (f"# store.py\n{STORE}",)
 
 
-def test_a_file_edited_lately_comes_before_one_that_is_more_alike_if_it_is_alike_at_all() -> None:
-    draft = file("draft.py", "def delete_invoice(invoice):\n    pass\n")
-    files = [file("maths.py", MATHS), file("store.py", STORE), draft]
-    for edited, expected in ((draft, "draft.py"), (files[0], "store.py")):
-        piece = most_alike(files, None, HERE, len(HERE), edited=[edited.path])
-        assert piece is not None
-        assert (piece.file, piece.edited) == (expected, edited is draft)
-
-
 def test_the_file_that_is_edited_is_no_other_file() -> None:
     assert most_alike([file("here.py", HERE)], Path("/project/here.py"), HERE, len(HERE)) is None
 
