@@ -108,14 +108,16 @@ def request_for(body: CompletionBody) -> tuple[InfillRequest, str]:
     """
     text = body.prompt + (body.suffix or "")
     window = sent_window(text, [(len(body.prompt), len(body.prompt))])
-    one_line = "\n" in body.stops
-    return InfillRequest(window.parts, candidates=body.n, max_tokens=body.max_tokens, single_line=one_line), window.newline
+    asked = InfillRequest(
+        window.parts, candidates=body.n, max_tokens=body.max_tokens, single_line="\n" in body.stops, whole_lines=False
+    )
+    return asked, window.newline
 
 
 def answer_to(body: CompletionBody, newline: str, infilling: Infilling, count: Count) -> Answer:
     written = [count(candidate.text) for candidate in infilling.candidates]
     choices = [
-        _ended(as_document_text(candidate.text, newline), body.stops, tokens >= body.max_tokens)
+        _ended(as_document_text(candidate.text, newline), body.stops, not candidate.whole or tokens >= body.max_tokens)
         for candidate, tokens in zip(infilling.candidates, written, strict=True)
     ]
     unfinished = infilling.reason is not None and "before a line was complete" in infilling.reason

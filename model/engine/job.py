@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -60,7 +60,7 @@ class Filling:
 
     `parts` are leading parts of the text of a checked hole, shortest first; none once several holes are filled. `cut` says
     that writing stopped before the line was whole, at the deadline or for want of confidence: only a part may be shown.
-    `hurried` says that for want of time its end was written without a check.
+    `hurried` says that for want of time its end was written without a check, `broken_off` that it ends in the middle of a line.
     """
 
     tokens: list[list[int]]
@@ -70,6 +70,7 @@ class Filling:
     parts: tuple[Part, ...] = ()
     cut: bool = False
     hurried: bool = False
+    broken_off: bool = False
 
 
 @dataclass
@@ -93,6 +94,8 @@ class Job:
         self._resources, self._model = resources, resources.model
         self._session, self._request, self._deadline, self._watch = session, request, deadline, watch
         self.work = Work()
+        owed = "" if request.whole_lines else split_partial_word(request.parts[0])[1]
+        self._most_tokens = request.max_tokens + len(self._model.tokenizer.encode(owed))  # what is spelled again does not count
 
     def run(self) -> Passes[list[Filling]]:
         """Fillings of all holes, the greedy one first; or the given ones, in their order."""
@@ -141,6 +144,7 @@ class Job:
                 filling.complete &= after.complete
                 filling.cut |= after.cut
                 filling.hurried |= after.hurried
+                filling.broken_off |= after.broken_off
                 filling.parts = ()
         return fillings
 
@@ -151,7 +155,7 @@ class Job:
         one_line = request.single_line or request.stop_after_line
         ahead = None if one_line else landmark(parts[1])
         limits = Limits(
-            request.max_tokens,
+            self._most_tokens,
             request.single_line,
             request.stop_after_line,
             request.allow_empty,
@@ -171,7 +175,7 @@ class Job:
         with self._timed("denoise"):
             chains = yield from decoder.run(continuation, unread, owed.encode(), candidates, self._deadline, watch)
             self._session.adopt(unread)
-            stuck = one_line and chains and not any(chain.complete or chain.growing or chain.unwanted for chain in chains)
+            stuck = one_line and chains and not any(self._is_going_well(chain) for chain in chains)
             rows = WAYS_OUT * MOST_NODES
             hurried = self._deadline.within(WAY_OUT_PASSES)
             if stuck and request.passes is None and hurried.passes_left(0, rows, continuation.keys) == WAY_OUT_PASSES:
@@ -186,6 +190,9 @@ class Job:
         if chains:
             self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]
         return [self._filling(chain, owed, parts[1]) for chain in chains]
+
+    def _is_going_well(self, chain: Chain) -> bool:
+        return chain.complete or chain.growing or chain.unwanted or self._is_broken_off(chain.tokens, chain.complete)
 
     def _least_score(self) -> float:
         calibration, request = self._model.calibration, self._request
@@ -212,11 +219,12 @@ class Job:
         tokens = [token for token in chain.tokens if token != self._model.tokenizer.eos]
         leading = list(leading_parts(self._model.tokenizer, tokens, chain.scores, owed.encode()))
         one_line = self._request.single_line or self._request.stop_after_line
-        cut = chain.unwanted or (chain.growing and one_line)
+        broken_off = self._is_broken_off(tokens, chain.complete)
+        cut = not broken_off and (chain.unwanted or (chain.growing and one_line))
         text = leading[-1][0] if cut and leading else self._text(tokens, chain.complete, owed, behind)
         shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
         hurried = chain.hurried and self._request.passes is None
-        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried)
+        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried, broken_off)
 
     def _unchecked(self) -> Passes[Filling]:
         request = self._request
@@ -273,6 +281,8 @@ class Job:
         if not raw.startswith(owed.encode()):
             return ""
         text = raw[len(owed.encode()) :].decode("utf-8", "replace")
+        if self._is_broken_off(tokens, complete):
+            return text.rstrip("\ufffd")  # half a character at the end
         if self._request.stop_after_line and text.strip():
             lead = len(text) - len(text.lstrip("\n"))
             line, found, _ = text[lead:].partition("\n")
@@ -281,6 +291,10 @@ class Job:
             line, found, _ = text.partition("\n")
             return line if complete or found else ""
         return without_seam(text, behind) if complete else text[: text.rfind("\n") + 1]
+
+    def _is_broken_off(self, tokens: Sequence[int], complete: bool) -> bool:
+        """Whether a text is to be returned though it ends in the middle."""
+        return not complete and not self._request.whole_lines and len(tokens) >= self._most_tokens
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

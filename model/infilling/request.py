@@ -34,6 +34,7 @@ class InfillRequest:
     drafts: bool = True  # False: checked decoding goes one token at a time, as a plain autoregressive model does
     gamma: float | None = None  # nats; the joint-error budget of one unchecked step; None: what the time that is left allows
     context_tokens: int = 1024  # most visible tokens
+    whole_lines: bool = True  # False: what `max_tokens` end may end in the middle of a line
 
     def check(self) -> None:
         """Raises ValueError, in one sentence, for what cannot be asked."""
@@ -73,7 +74,7 @@ class Candidate:
     score: float
     confidence: float | None = None
     parts: tuple[Part, ...] = ()
-    whole: bool = True  # False: a leading part of what was written, which may end in the middle of a statement
+    whole: bool = True  # False: a leading part of what was, or would be, written, which may end in the middle of a statement
 
     @property
     def text(self) -> str:

@@ -44,6 +44,20 @@ def test_a_completion_has_the_shape_that_clients_expect(server: Serving) -> None
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > usage["completion_tokens"] > 0
 
 
+@pytest.mark.parametrize("stop", [None, ["\n"]], ids=["lines", "a line"])
+def test_a_text_that_max_tokens_end_may_end_anywhere(server: Serving, stop: list[str] | None) -> None:
+    body = {"prompt": "import os\n\n\ndef home(user):\n    return os.path.jo", "suffix": "\n\nprint(1)\n", "stop": stop}
+    texts = []
+    for most in (1, 2, 3):
+        answer = server.ask("POST", "/v1/completions", {**body, "max_tokens": most}).json
+        [choice] = answer["choices"]  # type: ignore[misc]
+        assert choice["finish_reason"] == "length"
+        texts.append(choice["text"])
+    assert len(texts[2]) > len(texts[1]) > len(texts[0]) > 0
+    assert texts[2].startswith(texts[1])
+    assert texts[1].startswith(texts[0])
+
+
 def test_a_stream_is_server_sent_events_up_to_done(server: Serving) -> None:
     whole = server.ask("POST", "/v1/completions", BODY).json["choices"]
     reply = server.ask("POST", "/v1/completions", {**BODY, "stream": True, "stream_options": {"include_usage": True}})

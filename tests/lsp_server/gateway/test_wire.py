@@ -12,7 +12,23 @@ from lsp_server.gateway.wire import Asking, cuts_of, infillings, options_of, req
 from model.infilling.request import Candidate, Infilling, InfillRequest, Part
 
 EVERYTHING = InfillRequest(
-    ("a😀", "b", ""), ("other",), ("new", "old"), ("near", "by"), 3, 12.5, 7, True, True, 0.25, False, False, 3, False, 0.1, 99
+    ("a😀", "b", ""),
+    ("other",),
+    ("new", "old"),
+    ("near", "by"),
+    3,
+    12.5,
+    7,
+    True,
+    True,
+    0.25,
+    False,
+    False,
+    3,
+    False,
+    0.1,
+    99,
+    False,
 )
 
 
@@ -33,7 +49,7 @@ def test_every_option_of_a_request_arrives() -> None:
 
 def test_every_field_of_an_answer_arrives() -> None:
     parts = (Part("a", -0.5, 0.9), Part("ab", -1.0))
-    answer = Infilling((Candidate(("abc", "😀"), -1.5, 0.7, parts),), "why", 3, 4, {"total": 1.25}, "name", 12)
+    answer = Infilling((Candidate(("abc", "😀"), -1.5, 0.7, parts, False),), "why", 3, 4, {"total": 1.25}, "name", 12)
     assert infillings.validate_json(infillings.dump_json(answer)) == answer
 
 

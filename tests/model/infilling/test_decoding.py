@@ -175,6 +175,21 @@ def test_a_deadline_shortens_the_answer_and_never_cuts_a_line(bundled: Engine) -
         assert answer.candidates or answer.reason
 
 
+@pytest.mark.parametrize("single_line", [True, False], ids=["a line", "lines"])
+def test_where_lines_need_not_be_whole_a_short_answer_is_the_beginning_of_a_long_one(bundled: Engine, single_line: bool) -> None:
+    longer = 0
+    for start in range(700, 6000, 600):
+        request = InfillRequest(
+            (SOURCE[:start], SOURCE[start + 300 :]), single_line=single_line, whole_lines=False, allow_empty=False, max_tokens=40
+        )
+        short, long = (bundled.infill(one).candidates for one in (replace(request, max_tokens=4), request))
+        assert short[0].text
+        if long and not short[0].whole:  # a longer one may go round in circles
+            assert long[0].text.startswith(short[0].text)
+            longer += 1
+    assert longer > 3
+
+
 def test_candidates_are_distinct_and_the_likeliest_one_is_first(bundled: Engine) -> None:
     parts = (SOURCE[:3000] + "    for ", "\n" + SOURCE[3600:])
     one = bundled.infill(InfillRequest(parts, single_line=True))
