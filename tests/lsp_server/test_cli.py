@@ -115,6 +115,13 @@ def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list
     assert complaint in done.stderr
 
 
+def test_a_decay_alone_needs_a_model_to_go_on_from(tmp_path: Path) -> None:
+    done = run("train", "--decay-only", "--corpus", tmp_path / "corpus")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "--from MODEL" in done.stderr
+    assert not (tmp_path / "corpus").exists()
+
+
 @pytest.mark.parametrize("name", [".env", "ignored.py"])
 def test_a_file_that_is_kept_out_is_neither_filled_nor_explained(tmp_path: Path, name: str) -> None:
     (tmp_path / ".gitignore").write_text("ignored.py\n")
