@@ -17,6 +17,9 @@ from lsp_server.context.window import as_document_text, sent_window
 from lsp_server.gateway.wire import CANDIDATES, TOKENS
 from model.infilling.request import Infilling, InfillRequest
 
+# How clients that know no `suffix` put it into the prompt, as StarCoder and as Qwen learned it: what stands before the prefix,
+# before the suffix, and at the end.
+_FORMATS = (("<fim_prefix>", "<fim_suffix>", "<fim_middle>"), ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"))
 LENGTH = 64  # tokens, where the client does not say: OpenAI's 16 are less than many a line of code
 Count = Callable[[str], int]  # the number of tokens of a text
 
@@ -53,6 +56,16 @@ class CompletionBody(BaseModel):
                 raise ValueError("must be one text, or a list that holds one")
             return value[0]
         return value
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The text before the place and the text behind it."""
+        if self.suffix is None:
+            for first, second, end in _FORMATS:
+                if self.prompt.startswith(first) and self.prompt.endswith(end) and second in self.prompt:
+                    before, _, behind = self.prompt.removeprefix(first).removesuffix(end).partition(second)
+                    return before, behind
+        return self.prompt, self.suffix or ""
 
     @property
     def stops(self) -> list[str]:
@@ -106,8 +119,8 @@ def request_for(body: CompletionBody) -> tuple[InfillRequest, str]:
 
     A client that stops at line breaks wants the rest of a line, and that the engine does better if it knows.
     """
-    text = body.prompt + (body.suffix or "")
-    window = sent_window(text, [(len(body.prompt), len(body.prompt))])
+    before, behind = body.sides
+    window = sent_window(before + behind, [(len(before), len(before))])
     asked = InfillRequest(
         window.parts, candidates=body.n, max_tokens=body.max_tokens, single_line="\n" in body.stops, whole_lines=False
     )
@@ -128,7 +141,7 @@ def answer_to(body: CompletionBody, newline: str, infilling: Infilling, count: C
         int(time.time()),
         infilling.model,
         tuple(choices),
-        count(body.prompt) + count(body.suffix or ""),
+        sum(map(count, body.sides)),
         sum(written),
     )
 

@@ -58,6 +58,17 @@ def test_a_text_that_max_tokens_end_may_end_anywhere(server: Serving, stop: list
     assert texts[1].startswith(texts[0])
 
 
+@pytest.mark.parametrize("name", ["<fim_{}>", "<|fim_{}|>"], ids=["StarCoder's", "Qwen's"])
+def test_a_suffix_in_the_prompt_is_as_good_as_one_beside_it(server: Serving, name: str) -> None:
+    first, second, end = (name.format(part) for part in ("prefix", "suffix", "middle"))
+    inside = {**BODY, "prompt": f"{first}{BODY['prompt']}{second}{BODY['suffix']}{end}", "suffix": None}
+    expected, found = (server.ask("POST", "/v1/completions", body).json for body in (BODY, inside))
+    assert found["choices"] == expected["choices"]
+    assert found["usage"] == expected["usage"]
+    half = server.ask("POST", "/v1/completions", {**BODY, "prompt": first + str(BODY["prompt"]), "suffix": None})
+    assert half.status == 200
+
+
 def test_a_stream_is_server_sent_events_up_to_done(server: Serving) -> None:
     whole = server.ask("POST", "/v1/completions", BODY).json["choices"]
     reply = server.ask("POST", "/v1/completions", {**BODY, "stream": True, "stream_options": {"include_usage": True}})
