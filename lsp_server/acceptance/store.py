@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +71,27 @@ class Store:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.executescript(_SCHEMA)
+                _prepare(database)
                 while (told := self._told.get()) is not None:
                     _take_down(database, told)
         except (sqlite3.Error, OSError) as error:
             log.warning("what becomes of suggestions is not written down: %s: %s", self.path, error)
             while self._told.get() is not None:
                 pass
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Makes the tables. SQLite does not wait where two windows that were opened at once both turn to the write-ahead log."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.executescript(_SCHEMA)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _take_down(database: sqlite3.Connection, told: Outcome | _Silence) -> None:

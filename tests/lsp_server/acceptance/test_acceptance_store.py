@@ -36,11 +36,11 @@ def test_what_is_told_is_read_again_and_later_news_replace_earlier_ones(place: P
     assert [(reason, count) for _, reason, count in silences(place)] == [("comment", 2)]
 
 
-def test_two_servers_write_into_one_file(place: Path) -> None:
-    stores = [Store(place), Store(place)]
+def test_several_servers_write_into_one_file(place: Path) -> None:
+    stores = [Store(place) for _ in range(8)]  # as many windows as an editor opens again when it starts
     for number in range(100):
-        stores[number % 2].outcome(replace(TAKEN, key=str(number)))
-        stores[number % 2].silence("comment")
+        stores[number % 8].outcome(replace(TAKEN, key=str(number)))
+        stores[number % 8].silence("comment")
     for store in stores:
         store.close(20)
     assert len(outcomes(place)) == 100
