@@ -89,16 +89,13 @@ def bench_typing(
 ) -> None:
     """What a person gets who types the newest commits of a repository again, key by key, through the language server."""
     from lsp_server.benchmarks import typing as benchmark
-    from lsp_server.benchmarks.history import HistoryError
     from lsp_server.tables import print_typing
 
     check_plot(plot)
-    try:
+    with one_line_errors():
         sessions = [benchmark.replay(repository.absolute(), keys, model) for repository in repositories]
         if plot is not None:
             benchmark.draw(sessions, plot)
-    except HistoryError as error:
-        raise UserError(str(error)) from None
     if as_json:
         print(json.dumps({"benchmark": "typing", "repositories": [session.as_json() for session in sessions]}))
     else:

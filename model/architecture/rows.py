@@ -1,6 +1,6 @@
 """Buffers for the keys and values of rows, one pair for each layer, that grow and are written in place.
 
-Knows shapes. Knows neither which rows are valid nor what they stand for: their owner does.
+Knows shapes and how far a row sees. Knows neither which rows are valid nor what they stand for: their owner does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024): momentum whose matrices are made nearly orthogonal, in the dtype that the machine is fastest in.
 
 Knows matrices and their gradients. `torch.optim.Muon` does the same, but always in bfloat16: on a processor without units for it
-that took more than half of the training time, and a step of eight layers at a time is faster on a GPU as well.
+that took more than half of the training time.
 """
 
 from __future__ import annotations

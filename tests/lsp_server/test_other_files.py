@@ -131,3 +131,4 @@ async def test_a_workspace_that_is_no_folder_does_no_harm(client: LanguageClient
     )
     uri = open_document(client, tmp_path / "bill.py")
     await eventually(client, uri, lambda text: "store.py" in text)
+    assert "store.py" in await explained(client, uri)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,27 @@ def test_several_servers_write_into_one_file(place: Path) -> None:
         store.close(20)
     assert len(outcomes(place)) == 100
     assert silences(place)[0][2] == 100
+
+
+def test_a_file_that_another_server_is_just_making_is_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[str] = []
+
+    class Busy(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+            if len(refused) < 3:  # as SQLite does at once, whatever its timeout, where two turn to the write-ahead log
+                refused.append(sql)
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            return super().execute(sql, *parameters)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Busy))
+        store = Store(place)
+        store.silence("comment")
+        store.close(20)
+    assert len(refused) == 3
+    assert silences(place)[0][2] == 1
 
 
 @pytest.mark.parametrize("how", ["no database", "a folder"])

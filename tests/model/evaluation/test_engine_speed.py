@@ -13,6 +13,7 @@ import pytest
 
 from model.checkpoints.store import load_model
 from model.engine.engine import Engine
+from model.evaluation.engine_speed import growth
 from model.evaluation.places import greedy_text
 from model.evaluation.rivals.dual_cache import DualCache
 from model.evaluation.rivals.ours import Ours
@@ -104,6 +105,12 @@ def test_the_command_compares_with_whom_it_is_told(tmp_path: Path) -> None:
     assert all(speed["times_ours"] == 1 for speed in report["speeds"] if speed["rival"] == "ours, warm")
     assert set(report["growth"]) == {"4"}
     assert plot.exists() == bool(drawn)
+
+
+def test_growth_is_of_the_places_that_were_measured_at_both_lengths() -> None:
+    seconds = {(500, 8): {0: 1.0, 1: 3.0, 2: 9.0}, (4000, 8): {0: 2.0, 1: 4.0}, (1000, 8): {0: 50.0}}
+    assert growth(seconds) == {8: 1.5}
+    assert growth({(500, 8): {0: 1.0}}) == {}
 
 
 def _can_draw() -> bool:

@@ -50,11 +50,14 @@ def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_decay_alone_meets_long_windows_with_canvases_at_a_falling_rate(corpus: Path, tmp_path: Path) -> None:
     export(train(run_of(corpus, tmp_path / "first", 12)), corpus, tmp_path / "model", "toy")
-    usual = replace(run_of(corpus, tmp_path / "usual", 4), start=tmp_path / "model")
-    short = replace(usual, folder=tmp_path / "short", decay_only=True, rate=0.5)
-    weights = [load(train(run))["network"]["canvas"] for run in (usual, short)]
-    assert (weights[0] - load_model(tmp_path / "model").network.canvas).abs().max() > 0  # its last steps are a decay
-    assert not torch.equal(*weights)
+    before = load_model(tmp_path / "model").network.canvas
+    usual = replace(run_of(corpus, tmp_path / "usual", 1), start=tmp_path / "model")
+    short = replace(usual, folder=tmp_path / "short", decay_only=True)
+    slow = replace(short, folder=tmp_path / "slow", rate=0.5)
+    moved = [float((load(train(run))["network"]["canvas"] - before).abs().max()) for run in (usual, short, slow)]
+    assert moved[0] == 0  # a plateau begins without canvases
+    assert moved[1] > 0
+    assert moved[2] == pytest.approx(moved[1] / 2, rel=0.01)
     assert not (tmp_path / "short" / "plateau.pt").exists()
     rates = [learning_rate(done / 100, 1000, decay_from=0.0) for done in (0, 25, 50, 100)]
     assert rates == [1.0, 0.75, 0.5, 0.0]
