@@ -1,9 +1,9 @@
 """`/infill` as llama.cpp's server knows it, for the editors that know that: llama.vim, llama.vscode.
 
-Knows that dialect, and which of the chunks that come with it were shown last. Knows no HTTP and no engine. These clients show what
-they get, unasked and as it is: so they get what the language server would show, cut to what is likely to be right and without what
-stands there already. Of the chunks of other places that they send along, the model sees a piece of one. What it has no notion of
-(samplers, `n_indent`, ...) is ignored.
+Knows that dialect, and which of the chunks that come with it were shown last. Knows no HTTP and no engine. These
+clients show what they get, unasked and as it is: so they get what the language server would show, cut to what is likely
+to be right and without what stands there already. Of the chunks of other places that they send along, the model sees a
+piece of one. What it has no notion of (samplers, `n_indent`, ...) is ignored.
 """
 
 from __future__ import annotations
