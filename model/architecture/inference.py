@@ -24,6 +24,8 @@ from model.architecture.rows import RowCache
 _ROWS, _MANY_ROWS = 4, 32  # the second for passes of more rows than it
 _EXPECTED_ROWS = 16  # of a pass: what weights are laid out for
 _TRIED = 128  # rows and width of a product that shows how the processor rounds
+# Least and most rows of a product, in the order in which they are tried.
+_PIECES = ((_ROWS, None), (_ROWS, _MANY_ROWS), (16, None), (16, _MANY_ROWS))
 
 Product = Callable[[Tensor], Tensor]
 
@@ -57,9 +59,9 @@ class InferenceNetwork:
         self._rotations = network.embedding.weight.new_empty(2, 0, 2, 1, self._head_width)
         half = all(_is_half(weight) for weight in network.parameters() if weight.dim() == 2)
         self._blocks = [
-            [_product(layer.weight, half) for layer in (block.qkv, block.out, block.up, block.down)] for block in network.layers
+            [_steady(layer.weight, half) for layer in (block.qkv, block.out, block.up, block.down)] for block in network.layers
         ]
-        self._head = _product(network.embedding.weight, half)
+        self._head = _steady(network.embedding.weight, half)
         self._padding = _half_padding() if half else None
 
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
@@ -202,6 +204,42 @@ def _norm(x: Tensor) -> Tensor:
 @cache
 def _epsilon(dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.tensor(1e-6, dtype=dtype, device=device)
+
+
+def _steady(weight: Tensor, half: bool) -> Product:
+    """`_product`, each row of which is rounded alike however many there are."""
+    product = _product(weight, half)
+    least, most = (_ROWS, None) if half or weight.device.type != "cpu" else _rounds_alike(weight.dtype, *weight.shape)
+
+    def steady(x: Tensor) -> Tensor:
+        rows = len(x)
+        if rows < least:
+            return product(F.pad(x, (0, 0, 0, least - rows)))[:rows]
+        if most is not None and rows > most:
+            return torch.cat([product(piece) for piece in torch.split(x, most)])
+        return product(x)
+
+    return product if (least, most) == (_ROWS, None) else steady
+
+
+@cache
+def _rounds_alike(dtype: torch.dtype, out: int, width: int) -> tuple[int, int | None]:
+    """The least and the most rows of a product of this shape whose rows are all rounded alike (None: any number).
+
+    How a library cuts a product, and so in which order it adds, depends on the processor and on how many rows there are: Intel's
+    float32 has another kernel for less than a dozen, oneDNN's bfloat16 with AMX another one from 33 on, where rows are long. That
+    is tried, rather than believed.
+    """
+    draw = torch.Generator().manual_seed(0)
+    weight, x = (torch.randn(size, width, generator=draw).to(dtype) for size in (out, _TRIED))
+    product = _product(weight, half=False)
+    counts = [*range(_ROWS, _MANY_ROWS + 1, _ROWS), *range(2 * _MANY_ROWS, _TRIED + 1, _MANY_ROWS)]
+    found = {count: product(x[:count]) for count in counts}
+    for least, most in _PIECES:
+        expected = found[most or _TRIED]
+        if all(torch.equal(own, expected[:count]) for count, own in found.items() if least <= count <= (most or _TRIED)):
+            return least, most
+    return _PIECES[-1]
 
 
 def _product(weight: Tensor, half: bool) -> Product:
