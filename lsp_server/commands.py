@@ -73,11 +73,11 @@ def register_commands(server: Quickfill) -> None:
         text, version = document.source, document.version
 
         def work(engine: Infiller, cancelled: Callable[[], bool]) -> Edit:
-            return make(Request(engine, server.settings, uri, cancelled, other_files), text, spans)
+            return make(Request(engine, server.settings, uri, cancelled, other_files, project), text, spans)
 
         try:
             spans = marked_holes(text) if ranges is None else _spans(document, ranges)
-            other_files = server.other_files(uri, text, spans[0][0] if spans else 0)
+            other_files, project = server.other_files(uri, text, spans[0][0] if spans else 0), server.project_of(uri)
             edit = await server.run(uri, work)
         except Cancelled:
             return _nothing("a newer request took this one's place")

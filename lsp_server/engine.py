@@ -5,7 +5,7 @@ Knows the interface. Knows neither of the two that have it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -35,6 +35,8 @@ class Infiller(Protocol):
     def warm(
         self, session: str, parts: tuple[str, ...], other_files: tuple[str, ...] = (), context_tokens: int = 1024
     ) -> Future[None]: ...
+
+    def tell(self, project: str, texts: Mapping[str, str], gone: Sequence[str] = (), whole: bool = False) -> Future[None]: ...
 
     def forget(self, session: str) -> None: ...
 

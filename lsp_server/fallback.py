@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
 from lsp_server.engine import Infiller, ServerAway
@@ -54,6 +54,9 @@ class FallbackEngine:
         self, session: str, parts: tuple[str, ...], other_files: tuple[str, ...] = (), context_tokens: int = 1024
     ) -> Future[None]:
         return self._engine().warm(session, parts, other_files, context_tokens)
+
+    def tell(self, project: str, texts: Mapping[str, str], gone: Sequence[str] = (), whole: bool = False) -> Future[None]:
+        return self._engine().tell(project, texts, gone, whole)
 
     def forget(self, session: str) -> None:
         for engine in self._known():

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ LOOKS = 0.02  # seconds between two looks at whether the answer is still wanted
 PAUSE = 0.05  # seconds before the second attempt after a connection broke
 THREADS = 8  # of requests that are waited for at once
 SESSIONS = 256  # whose last text is kept
+PIECE = 500_000  # characters of a project in one message
 
 
 @dataclass
@@ -59,7 +60,6 @@ class _Message:
 
     path: str
     sections: Sections
-    other_files: int  # how many sections behind the first
     around: Mapping[str, JsonValue]
 
     def encoded(self, ticket: _Ticket, base: int | None, old: Sections) -> bytes:
@@ -76,8 +76,6 @@ class _Message:
             turn["base"] = base
         if origins != tuple(range(len(old))):
             turn["origins"] = [*origins]
-        if self.other_files:
-            turn["other_files"] = self.other_files
         message = {"turn": turn, **self.around}
         return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
@@ -139,11 +137,27 @@ class RemoteEngine:
     ) -> Future[None]:
         """Has the server read a file that was opened. The future may raise what `infill` raises."""
         around: dict[str, JsonValue] = {"cuts": [*cuts_of(parts)], "context_tokens": context_tokens}
-        message = _Message("/v1/warm", sections_of(parts, other_files), len(other_files), around)
+        message = _Message("/v1/warm", sections_of(parts, other_files), around)
         ticket = self._ticket(session)
 
         def work() -> None:
             self._send(message, ticket, None, PATIENCE)
+
+        return self._pool.submit(work)
+
+    def tell(self, project: str, texts: Mapping[str, str], gone: Sequence[str] = (), whole: bool = False) -> Future[None]:
+        """Texts of a project that its requests copy from, in as many messages as it takes: the first one begins anew if these are
+        the `whole`. The future may raise what `infill` raises.
+        """
+
+        def work() -> None:
+            for number, some in enumerate(_in_pieces(texts)):
+                anew = whole and number == 0
+                message = {"project": project, "texts": some, "gone": [] if number else [*gone], "whole": anew}
+                body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+                reply = self._exchange("POST", "/v1/project", body, None, PATIENCE)
+                if reply.status >= 300:
+                    raise _refused(reply)
 
         return self._pool.submit(work)
 
@@ -167,8 +181,8 @@ class RemoteEngine:
         around: dict[str, JsonValue] = {"cuts": [*cuts_of(request.parts)]}
         if options := options_of(request):
             around["options"] = options
-        sections = sections_of(request.parts, request.other_files, request.nearby)
-        message = _Message("/v1/infill", sections, len(request.other_files), around)
+        sections = sections_of(request.parts, request.other_files)
+        message = _Message("/v1/infill", sections, around)
         reply = self._send(message, ticket, cancelled, PATIENCE + (request.deadline_ms or 0.0) / 1000)
         try:
             found = infillings.validate_json(reply.body)
@@ -253,6 +267,19 @@ class RemoteEngine:
     def _away(self, error: OSError | HTTPException) -> ServerAway:
         why = "no answer in time" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
         return ServerAway(f"server is away: {self._address}: {why or type(error).__name__}")
+
+
+def _in_pieces(texts: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """At least one, of no more than `PIECE` characters each; a longer text has one of its own."""
+    some: dict[str, str] = {}
+    size = 0
+    for name, text in texts.items():
+        if some and size + len(text) > PIECE:
+            yield some
+            some, size = {}, 0
+        some[name] = text
+        size += len(text)
+    yield some
 
 
 def _connector(address: str) -> Callable[[], HTTPConnection]:

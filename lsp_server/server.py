@@ -9,7 +9,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable
+import time
+import uuid
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -33,7 +35,8 @@ from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions, taken
 from lsp_server.context import gate
 from lsp_server.context.neighbours import Neighbours
-from lsp_server.context.project import Project
+from lsp_server.context.project import Project, SourceFile
+from lsp_server.context.secrets import without_secrets
 from lsp_server.context.similar import Piece, other_files_of
 from lsp_server.context.window import sent_window
 from lsp_server.engine import EngineFailed, Infiller, ServerAway
@@ -53,6 +56,8 @@ STATUS_COMMAND = "quickfill.status"
 STATUS = "quickfill/status"  # a notification, for clients whose experimental capabilities have `quickfillStatus`
 LOOK_SECONDS = 10.0  # between two looks at what is left of what was taken
 LOADING = "quickfill/loading"  # the token of the progress that is shown meanwhile
+PROJECT_PATIENCE = 30.0  # seconds that an engine gets to learn a workspace before it is told again
+MOST_TOLD = 6_000_000  # characters of a workspace that suggestions are copied from
 Result = TypeVar("Result")
 
 
@@ -102,6 +107,8 @@ class Quickfill(LanguageServer):
         self._recent: dict[str, Recent] = {}  # for each document, what was changed last
         self._remote = remote  # an engine in another process, instead of a model in this one
         self.neighbours = Neighbours()
+        self._project = uuid.uuid4().hex  # what the engine calls the workspace
+        self._told_project = 0.0  # when it was told of all of it, in seconds of `time.monotonic`
         self._worker = ThreadPoolExecutor(THREADS, "engine")
         self._engine: Future[Infiller] | None = None
         self._running: dict[str, threading.Event] = {}  # for each document, the switch that stops its request
@@ -139,7 +146,12 @@ class Quickfill(LanguageServer):
             asked = asked_of(place, settings, candidates, settings.deadline_ms, not by_hand, min_confidence, may_replace=True)
             return complete(engine, asked, cancelled)
 
-        return await self.run(place.session, work)
+        place = replace(place, project=self.project_of(place.session))
+        found = await self.run(place.session, work)
+        if not found.knows_project and time.monotonic() > self._told_project + PROJECT_PATIENCE:
+            self._told_project = time.monotonic()
+            self.neighbours.tell_again()
+        return found
 
     async def run(self, session: str, work: Callable[[Infiller, Callable[[], bool]], Result]) -> Result:
         """Work for a document on the engine's thread; newer work for the same document stops it.
@@ -182,7 +194,37 @@ class Quickfill(LanguageServer):
     def read_workspace(self) -> None:
         """Begins to read what the model may see besides the document that is edited, if it may see any."""
         wanted = self.settings.other_files
-        self.neighbours.serve(Project(self._roots(), LANGUAGES, self.settings.ignore_files) if wanted else None)
+        project = Project(self._roots(), LANGUAGES, self.settings.ignore_files) if wanted else None
+        self._told_project = time.monotonic()
+        self.neighbours.serve(project, self._tell_engine)
+        if project is None:
+            self._tell_engine((), (), True)
+
+    def reread(self, paths: Sequence[Path]) -> None:
+        """Files were written, made or deleted; where one of them says what no model may see, all are read again."""
+        if any(path.name in self.settings.ignore_files for path in paths):
+            self.read_workspace()
+        else:
+            self.neighbours.changed(paths)
+
+    def project_of(self, document: str) -> tuple[str, str]:
+        """The workspace, as the engine knows it, and what the document is called in it; a team's engine knows no workspaces."""
+        path = to_fs_path(document)
+        if self._remote is not None or path is None or not self.neighbours.serves:
+            return "", ""
+        return self._project, os.path.abspath(path)
+
+    def _tell_engine(self, files: Sequence[SourceFile], gone: Sequence[Path], whole: bool) -> None:
+        """What the workspace's files say, secrets replaced: suggestions are copied from them, too."""
+        engine = self._engine
+        if self._remote is None and engine is not None and engine.done() and not engine.exception():
+            texts, size = {}, 0
+            for file in files:
+                size += len(file.text)
+                if size > MOST_TOLD:
+                    break
+                texts[str(file.path)] = without_secrets((file.text,))[0]
+            engine.result().tell(self._project, texts, [os.path.abspath(path) for path in gone], whole)
 
     def watch_files(self) -> None:
         """Asks the client to tell of files that change outside of it, if it can."""
@@ -471,17 +513,13 @@ def create_server(model: Path | str | None = None, remote: RemoteEngine | None =
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def files_changed(server: Quickfill, params: types.DidChangeWatchedFilesParams) -> None:
-        paths = [Path(path) for change in params.changes if (path := to_fs_path(change.uri))]
-        if any(path.name in server.settings.ignore_files for path in paths):
-            server.read_workspace()
-        else:
-            server.neighbours.changed(paths)
+        server.reread([Path(path) for change in params.changes if (path := to_fs_path(change.uri))])
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     def saved(server: Quickfill, params: types.DidSaveTextDocumentParams) -> None:
         path = to_fs_path(params.text_document.uri)
         if path:
-            server.neighbours.changed([Path(path)])
+            server.reread([Path(path)])
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(server: Quickfill, params: types.DidChangeTextDocumentParams) -> None:

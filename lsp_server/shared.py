@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
@@ -84,6 +84,9 @@ class SharedEngine:
         self, session: str, parts: tuple[str, ...], other_files: tuple[str, ...] = (), context_tokens: int = 1024
     ) -> Future[None]:
         return self._remote.warm(session, parts, other_files, context_tokens)
+
+    def tell(self, project: str, texts: Mapping[str, str], gone: Sequence[str] = (), whole: bool = False) -> Future[None]:
+        return self._remote.tell(project, texts, gone, whole)
 
     def forget(self, session: str) -> None:
         self._remote.forget(session)

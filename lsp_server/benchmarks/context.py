@@ -27,7 +27,7 @@ from lsp_server.context.window import sent_window
 from model.engine.engine import Engine
 from model.evaluation.intervals import Estimate, difference, share
 from model.infilling.alike import MOST_CHARACTERS, names_in
-from model.infilling.request import InfillRequest
+from model.infilling.request import Infilling, InfillRequest
 
 LEAST_CHARACTERS = 8  # of a line that is cut, and
 LEAST_HIDDEN = 4  # of what is hidden of it
@@ -35,6 +35,7 @@ LEAST_FILES = 2  # of a workspace
 MOST_CHANGED = 12  # files of a commit; more at once are renamed or reformatted
 
 Choose = Callable[["Case"], tuple[str, ...]]
+COPIED = "the same, and copies of the other files"  # the source that the model does not see
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def measure(engine: Engine, folders: Sequence[Path], count: int, seed: int = 0) 
         "nothing": lambda case: (),
         "the beginning of any file": lambda case: _any_beginning(rng, case),
         "the most similar piece": _most_alike,
+        COPIED: _most_alike,
     }
     return _measured(engine, cases(folders, count, rng), sources)
 
@@ -105,6 +107,7 @@ def measure_commits(engine: Engine, repositories: Sequence[Path], count: int, se
     sources: dict[str, Choose] = {
         "nothing": lambda case: (),
         "the most similar piece": _most_alike,
+        COPIED: _most_alike,
         "that of an edited file first": _edited_first,
         "the edits as a diff": _diff,
     }
@@ -119,7 +122,8 @@ def _measured(engine: Engine, places: Sequence[Case], sources: Mapping[str, Choo
             tally, began = tallies[name], time.perf_counter()
             others = choose(case)
             tally.choosing.append((time.perf_counter() - began) * 1000)
-            found = engine.infill(InfillRequest(parts, others, single_line=True, allow_empty=False))
+            request = InfillRequest(parts, others, single_line=True, allow_empty=False)
+            found = _copying(engine, request, case) if name == COPIED else engine.infill(request)
             text = found.candidates[0].text if found.candidates else ""
             tally.exact.append(text.rstrip() == case.hidden.rstrip())
             tally.answering.append(found.timings_ms["total"])
@@ -209,6 +213,17 @@ def _case_at(rng: np.random.Generator, files: Sequence[SourceFile], file: Source
         return None
     indent, start = len(line) - len(line.lstrip()), sum(len(one) + 1 for one in lines[:number])
     return Case(files, file, start + int(rng.integers(indent, len(line) - LEAST_HIDDEN + 1)), start + len(line))
+
+
+def _copying(engine: Engine, request: InfillRequest, case: Case) -> Infilling:
+    """The answer of an engine that knows the case's other files."""
+    project = str(id(case.files))
+    request = replace(request, project=(project, case.file.name))
+    found = engine.infill(request)
+    if not found.knows_project:
+        engine.tell(project, {file.name: file.text for file in case.files}, whole=True).result()
+        found = engine.infill(request)
+    return found
 
 
 def _most_alike(case: Case) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ def unknown_language(language: str | None) -> Silence | None:
 class Place:
     """Holes in a document: each stands for text[start:end]; ascending, not overlapping. `cursor`: a single one, if known.
 
-    `other_files`: what the model sees besides the document.
+    `other_files`: what the model sees besides the document. `project`: whose texts it copies from, and what this one is called
+    there.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Place:
     session: str = ""
     cursor: Cursor | None = None
     other_files: tuple[str, ...] = ()
+    project: tuple[str, str] = ("", "")
 
     def cursors(self) -> tuple[Cursor, ...]:
         """The places of the holes in a text in which all of them are empty."""
@@ -68,6 +70,7 @@ class Completion:
     raw: int = 0
     changed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    knows_project: bool = True  # False: the engine is to be told of it
 
     @property
     def reason(self) -> str | None:
@@ -112,6 +115,7 @@ def asked_of(
     request = InfillRequest(
         window.parts,
         place.other_files,
+        project=place.project,
         candidates=candidates,
         deadline_ms=left,
         max_tokens=settings.max_tokens,
@@ -150,6 +154,7 @@ def completion_of(asked: Asked, infilling: Infilling) -> Completion:
         len(infilling.candidates),
         found.changed,
         found.dropped,
+        infilling.knows_project,
     )
 
 

@@ -46,10 +46,11 @@ class Request:
     session: str
     cancelled: Callable[[], bool] | None = None
     other_files: tuple[str, ...] = ()
+    project: tuple[str, str] = ("", "")
 
     def complete(self, text: str, holes: Sequence[tuple[int, int]], candidates: int, lines: bool) -> Completion:
         settings = self.settings if lines else _one_line(self.settings)
-        place = Place(text, tuple(holes), session=self.session, other_files=self.other_files)
+        place = Place(text, tuple(holes), session=self.session, other_files=self.other_files, project=self.project)
         return complete(
             self.engine, asked_of(place, settings, candidates, settings.deadline_ms, allow_empty=False), self.cancelled
         )

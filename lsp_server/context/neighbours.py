@@ -12,8 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsp_server.context.project import Project
+from lsp_server.context.project import Project, SourceFile
 from lsp_server.context.similar import Piece, most_alike
+
+Listener = Callable[
+    [Sequence[SourceFile], Sequence[Path], bool], None
+]  # files that changed, those that are gone; whether it is all
 
 KEPT_FOR = 40  # lines that the cursor may move away from where a piece was chosen
 
@@ -27,6 +31,7 @@ class _Choice:
 class Neighbours:
     def __init__(self) -> None:
         self._project: Project | None = None
+        self._listener: Listener = lambda files, gone, whole: None
         self._worker = ThreadPoolExecutor(1, "project")
         self._choices: dict[str, _Choice] = {}
         self._choosing: dict[str, Future[None]] = {}
@@ -37,22 +42,37 @@ class Neighbours:
         """Whether there is a project."""
         return self._project is not None
 
-    def serve(self, project: Project | None) -> None:
-        """From now on this project's files count, once they are read; without one, nothing does."""
+    def serve(self, project: Project | None, listener: Listener | None = None) -> None:
+        """From now on this project's files count, once they are read; without one, nothing does.
+
+        Whoever listens is told of all files then, and of those that change, on a thread of its own.
+        """
         if self._project is not None:
             self._project.close()
         self._project = project
+        self._listener = listener or (lambda files, gone, whole: None)
         with self._lock:
             self._choices.clear()
         if project is not None:
             self._worker.submit(project.scan)
+            self.tell_again()
+
+    def tell_again(self) -> None:
+        """Whoever listens forgot everything."""
+        project, listener = self._project, self._listener
+        if project is not None:
+            self._worker.submit(lambda: listener(project.files(), (), True))
 
     def changed(self, paths: Sequence[Path]) -> None:
         """Files of the project were written, made or deleted, says whoever watches them."""
-        project = self._project
+        project, listener = self._project, self._listener
+
+        def reread(project: Project) -> None:
+            found = [(path, project.changed(path)) for path in paths]
+            listener([file for _, file in found if file], [path for path, file in found if file is None], False)
+
         if project is not None:
-            for path in paths:
-                self._worker.submit(project.changed, path)
+            self._worker.submit(reread, project)
 
     def of(
         self,

@@ -53,14 +53,16 @@ class Project:
         with self._lock:
             self._files = found
 
-    def changed(self, path: Path) -> None:
-        """The file was written, made or deleted."""
+    def changed(self, path: Path) -> SourceFile | None:
+        """The file was written, made or deleted. Returns it as it is now; None if it is gone, or does not count."""
         path = Path(os.path.abspath(path))
         file = self._read(path) if self.may_hold(path) else None
         with self._lock:
             self._files.pop(path, None)
-            if file is not None and len(self._files) < MOST_FILES:
-                self._files[path] = file
+            if file is None or len(self._files) >= MOST_FILES:
+                return None
+            self._files[path] = file
+            return file
 
     def files(self, opened: Mapping[Path, str] | None = None) -> list[SourceFile]:
         """Every file, and those that are open in the editor, wherever they lie: they say what they say there."""

@@ -27,7 +27,7 @@ from lsp_server.gateway.metrics import Metrics
 from lsp_server.gateway.mirror import Mirrors, OutOfStep, Sections, TooLarge
 from lsp_server.gateway.options import Options
 from lsp_server.gateway.windows import Windows
-from lsp_server.gateway.wire import SUPERSEDED, Asking, Turn, Warming, complaint, infillings, parts_of, request_of
+from lsp_server.gateway.wire import SUPERSEDED, Asking, Telling, Turn, Warming, complaint, infillings, parts_of, request_of
 from model.infilling.request import Cancelled, Infilling, InfillRequest
 
 if TYPE_CHECKING:  # the engine imports torch, and the server is to be there at once
@@ -134,7 +134,10 @@ def create_app(options: Options, engine: asyncio.Future[Engine], windows: Window
         asking = await _read(request, Asking)
         name = _session(request, asking.turn.session)
         sections = _caught_up(service, name, asking.turn)
-        found = await _answered(service, request, request_of(asking, sections), name)
+        asked = request_of(asking, sections)
+        if asked.project[0]:
+            asked = replace(asked, project=(_session(request, asked.project[0]), asked.project[1]))
+        found = await _answered(service, request, asked, name)
         return Response(infillings.dump_json(found), media_type="application/json")
 
     @app.post("/v1/warm")
@@ -142,11 +145,18 @@ def create_app(options: Options, engine: asyncio.Future[Engine], windows: Window
         warming = await _read(request, Warming)
         name = _session(request, warming.turn.session)
         sections = _caught_up(service, name, warming.turn)
-        parts, others = parts_of(sections[0], warming.cuts), sections[1 : warming.turn.other_files + 1]
+        parts, others = parts_of(sections[0], warming.cuts), sections[1:]
         engine = await _engine(service, request)
         if engine.statistics().waiting >= options.max_waiting:
             return refusal(429, BUSY, "busy", {"Retry-After": "1"})
         engine.warm(name, parts, others, warming.context_tokens, _owner(request))
+        return Response(status_code=202)
+
+    @app.post("/v1/project")
+    async def tell(request: Request) -> Response:
+        telling = await _read(request, Telling)
+        engine = await _engine(service, request)
+        engine.tell(_session(request, telling.project), telling.texts, telling.gone, telling.whole)
         return Response(status_code=202)
 
     @app.delete("/v1/sessions/{session}")
@@ -193,7 +203,7 @@ async def _read(request: Request, kind: type[Body]) -> Body:
 
 
 def _session(request: Request, name: str) -> str:
-    """The engine's name of a session: nobody can name another's."""
+    """The engine's name of a session, or of a project: nobody can name another's."""
     return f"{request.state.owner}/{name}" if name else ""
 
 

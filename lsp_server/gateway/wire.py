@@ -3,8 +3,9 @@
 Knows JSON, and which values are allowed. Knows no HTTP, no copies of texts and no engine.
 
 `POST /v1/infill` takes an `Asking`, `POST /v1/warm` a `Warming`; both carry a `Turn`, which says what the session's text has
-become. An answer is an `Infilling`, field by field. 409 has a code: `superseded` means that a newer request took this one's
-place, any other that the client is to send the whole text again (`base` null).
+become. `POST /v1/project` takes a `Telling`: the texts of a project that requests copy from, if the option `project` names it.
+An answer is an `Infilling`, field by field. 409 has a code: `superseded` means that a newer request took this one's place, any
+other that the client is to send the whole text again (`base` null).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from model.infilling.request import Infilling, InfillRequest
 SUPERSEDED = "superseded"
 CANDIDATES, TOKENS, CONTEXT_TOKENS, HOLES = 8, 1024, 8192, 8  # the most that a request may ask for
 GIVEN = 2_000  # characters of the texts that are given for a hole
-_TEXTS = ("parts", "other_files", "nearby")
+_TEXTS = ("parts", "other_files")
 _DEFAULTS = {f.name: f.default for f in fields(InfillRequest) if f.name not in _TEXTS and f.default is not MISSING}
 
 _requests = TypeAdapter(InfillRequest)
@@ -32,7 +33,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Turn(BaseModel):
-    """The text of a session, as what became of version `base` of it. Its sections: the text, other files, texts nearby."""
+    """The text of a session, as what became of version `base` of it. Its sections: the text, and the other files."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -41,7 +42,6 @@ class Turn(BaseModel):
     base: Count | None = None  # null: the text is made from nothing
     sha256: str
     origins: list[Count | None] | None = None  # null: as many sections as before, in their places
-    other_files: Count = 0  # how many sections behind the first
     edits: list[tuple[Count, Count, Count, str]] = []  # section, offset, deleted characters, inserted text
 
     def as_edits(self) -> list[Edit]:
@@ -68,8 +68,19 @@ class Warming(BaseModel):
     context_tokens: Annotated[int, Field(ge=1, le=CONTEXT_TOKENS)] = 1024
 
 
-def sections_of(parts: tuple[str, ...], other_files: tuple[str, ...] = (), nearby: tuple[str, ...] = ()) -> Sections:
-    return ("".join(parts), *other_files, *nearby)
+class Telling(BaseModel):
+    """Texts of a project that are new or other than they were, by name; with `whole`, these are all."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    project: Annotated[str, Field(min_length=1, max_length=100)]
+    texts: dict[str, str]
+    gone: list[str] = []
+    whole: bool = False
+
+
+def sections_of(parts: tuple[str, ...], other_files: tuple[str, ...] = ()) -> Sections:
+    return ("".join(parts), *other_files)
 
 
 def cuts_of(parts: tuple[str, ...]) -> list[int]:
@@ -98,14 +109,7 @@ def request_of(asking: Asking, sections: Sections) -> InfillRequest:
     unknown = asking.options.keys() - _DEFAULTS.keys()
     if unknown:
         raise ValueError(f"there is no option {min(unknown)!r}; there are {', '.join(_DEFAULTS)}")
-    files = asking.turn.other_files
-    if files >= len(sections):
-        raise ValueError(f"there are {len(sections) - 1} texts besides the first, so {files} of them cannot be other files")
-    texts = {
-        "parts": parts_of(sections[0], asking.cuts),
-        "other_files": sections[1 : files + 1],
-        "nearby": sections[files + 1 :],
-    }
+    texts = {"parts": parts_of(sections[0], asking.cuts), "other_files": sections[1:]}
     try:
         request = _requests.validate_python({**asking.options, **texts})
     except ValidationError as error:

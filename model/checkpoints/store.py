@@ -48,6 +48,7 @@ class Card(BaseModel):
     data_licenses: list[str]
     limits: str
     copy_gate: tuple[float, ...] | None = None  # how much is copied from the visible text; None: the network alone decides
+    project_gate: tuple[float, ...] | None = None  # how much of what is left is copied from a project's other texts
     network: NetworkConfig
     sha256: dict[str, str]
 

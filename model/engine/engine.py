@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,8 +80,9 @@ class Engine:
         return self.model.card.name
 
     def close(self) -> None:
-        """Stops the engine's thread. Requests under way are cancelled, later ones refused (RuntimeError)."""
+        """Stops the engine's threads. Requests under way are cancelled, later ones refused (RuntimeError)."""
         self._closing()
+        self._resources.projects.close()
 
     def warm_up(self) -> None:
         """Pays now for what the first pass on a machine costs (kernels chosen, memory mapped), and times passes."""
@@ -103,6 +104,12 @@ class Engine:
         return self._scheduler.submit(
             Task(self._read_ahead(session, owner, parts, other_files, context_tokens), session, background=True)
         )
+
+    def tell(self, project: str, texts: Mapping[str, str], gone: Sequence[str] = (), whole: bool = False) -> Future[None]:
+        """Texts of a project, by name, that its requests copy from: those that are new or other than they were, and the names
+        of those that are gone. With `whole`, these are all there are.
+        """
+        return self._resources.projects.tell(project, texts, gone, whole)
 
     def forget(self, session: str) -> None:
         """The file was closed: frees its cache."""
@@ -187,6 +194,7 @@ class Engine:
             timings_ms={part: round(seconds * 1000, 3) for part, seconds in timings.items()},
             model=self.model.card.name,
             encoded_tokens=job.work.encoded,
+            knows_project=not request.project[0] or self._resources.projects.index_of(request.project[0]) is not None,
         )
 
     def _read_ahead(

@@ -11,19 +11,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import torch
 
 from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import Model
+from model.engine.projects import Projects
 from model.engine.session import CHUNK, Session
 from model.infilling.checked import Chain, CheckedDecoder, Limits, Sources
 from model.infilling.confidence import leading_parts
 from model.infilling.copies import LONGEST_MATCH, Copies, CopyGate
 from model.infilling.deadline import Deadline, PassCosts
-from model.infilling.drafts import MOST_NODES, NEARBY, PREVIOUS
+from model.infilling.drafts import MOST_NODES, PREVIOUS
 from model.infilling.layout import encode_visible
+from model.infilling.ngrams import Elsewhere, OtherTexts
 from model.infilling.passes import Continuation, Passes, Row
 from model.infilling.request import InfillRequest, Part
 from model.infilling.seam import landmark, without_seam
@@ -35,7 +36,6 @@ LEFT_TO_FIRST_PASS = 32  # new visible tokens that the first pass reads along wi
 WAY_OUT_PASSES = 6
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
 LEAST_PASSES = 4  # with fewer left, candidates are given up first
-NEARBY_TOKENS = 4096  # of one text that are looked up in: its last ones
 
 
 class Resources:
@@ -46,12 +46,14 @@ class Resources:
         self.network = InferenceNetwork(model.network)
         self.healing = Healing(model.tokenizer)
         self.costs = PassCosts()
-        self.copies_of = lru_cache(maxsize=32)(self._copies_of)
         gate = model.card.copy_gate
         self.copy_gate = None if gate is None else CopyGate(gate)
+        self.projects = Projects(model.tokenizer)
 
-    def _copies_of(self, text: str) -> Copies:
-        return Copies(self.model.tokenizer.encode(text)[-NEARBY_TOKENS:], self.model.tokenizer.ordinary)
+    def elsewhere(self, project: str, text: str) -> Elsewhere | None:
+        """What may be copied from a project's other texts, if there are any and the model knows how far to trust them."""
+        gate, index = self.model.card.project_gate, self.projects.index_of(project)
+        return None if gate is None or index is None else Elsewhere(CopyGate(gate), OtherTexts(index, text))
 
 
 @dataclass
@@ -162,8 +164,8 @@ class Job:
             self._least_score(),
             ahead.encode() if ahead else None,
         )
-        sources = self._sources(continuation.keys)
-        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, resources.copy_gate, sources)
+        sources, elsewhere = self._sources(continuation.keys), resources.elsewhere(*request.project)
+        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, resources.copy_gate, sources, elsewhere)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:
@@ -201,16 +203,15 @@ class Job:
         return calibration.least_score(request.min_confidence)
 
     def _sources(self, keys: int) -> Sources:
-        """Who proposes: the visible text, the last answer, the texts nearby and the table."""
+        """Who proposes: the visible text, the last answer and the table."""
         if not self._request.drafts:
             return Sources(copies=False)
         resources = self._resources
-        texts = [(NEARBY, resources.copies_of(text)) for text in self._request.nearby]
-        if self._session.written:
-            texts.append((PREVIOUS, Copies(self._session.written, self._model.tokenizer.ordinary)))
+        written = self._session.written
+        texts = ((PREVIOUS, Copies(written, self._model.tokenizer.ordinary)),) if written else ()
         return Sources(
             table=self._model.trigrams,
-            texts=tuple(texts),
+            texts=texts,
             trust=self._session.trust,
             least_chance=resources.costs.least_chance(keys),
         )

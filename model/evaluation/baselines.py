@@ -33,13 +33,13 @@ def copied(tokenizer: Tokenizer, case: Case) -> str:
 
 def _copy(tokenizer: Tokenizer, prefix: str, suffix: str, most_tokens: int, most_lines: int) -> list[str]:
     """Lines of the copy; it goes on until it has so many tokens or so many line breaks, or nothing to copy is left."""
-    copies = Copies(encode_visible(tokenizer, (prefix, suffix))[:-1], tokenizer.ordinary)
-    matches = copies.matches
+    visible = encode_visible(tokenizer, (prefix, suffix))[:-1]
+    trail = Copies(visible, tokenizer.ordinary).trail(visible)
     written: list[int] = []
     breaks = 0
-    while len(written) < most_tokens and breaks < most_lines and (followers := copies.followers(matches).counts):
+    while len(written) < most_tokens and breaks < most_lines and (followers := trail.followers().counts):
         written.append(followers.most_common(1)[0][0])
-        matches = copies.extended(matches, written[-1])
+        trail = trail.after(written[-1])
         breaks += tokenizer.bytes_of(written[-1]).count(b"\n")
     return tokenizer.decode(written).split("\n")
 

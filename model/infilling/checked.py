@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from model.checkpoints.trigrams import TrigramTable
-from model.infilling.copies import Copies, CopyGate, Matches
+from model.infilling.copies import Copies, CopyGate, Text
 from model.infilling.deadline import Deadline
-from model.infilling.drafts import COPY, LEAST_CHANCE, AllMatches, Drafter, DraftTree, Trust
+from model.infilling.drafts import COPY, ELSEWHERE, LEAST_CHANCE, Drafter, DraftTree, Trails, Trust
+from model.infilling.ngrams import Elsewhere
 from model.infilling.passes import Continuation, Passes, Row
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
@@ -69,7 +70,7 @@ class Sources:
     canvas: bool = False  # at the bundled model's size its rows cost more time than they save
     copies: bool = True
     table: TrigramTable | None = None
-    texts: tuple[tuple[str, Copies], ...] = ()  # looked up in beside the visible text, each with the name of its source
+    texts: tuple[tuple[str, Text], ...] = ()  # looked up in beside the visible text, each with the name of its source
     trust: Trust = field(default_factory=Trust)
     least_chance: float = LEAST_CHANCE
 
@@ -79,7 +80,7 @@ class Chain:
     """One candidate as it grows: `tokens`, `<eos>` included where the model wrote it, and their log probabilities."""
 
     owed: bytes
-    matches: AllMatches  # the visible text's first, then those of the sources' texts
+    trails: Trails  # the visible text's first, then those of what stands elsewhere, if it counts, and of the sources' texts
     unread: list[int]  # tokens at its end that no pass has read: the newest one, at first the visible text's last ones
     tokens: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -116,14 +117,17 @@ class CheckedDecoder:
         visible: Sequence[int],
         gate: CopyGate | None,
         sources: Sources,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
         copies = Copies(visible[:-1], tokenizer.ordinary)
-        self._next = Next(tokenizer, healing, limits, gate, copies)
-        texts = ((COPY, copies), *sources.texts)
-        silent = frozenset() if sources.copies else frozenset([COPY])
+        self._ending = copies.ending
+        self._next = Next(tokenizer, healing, limits, gate, elsewhere)
+        others: tuple[tuple[str, Text], ...] = () if elsewhere is None else ((ELSEWHERE, elsewhere.texts),)
+        texts = ((COPY, copies), *others, *sources.texts)
+        silent = frozenset() if sources.copies else frozenset([COPY, ELSEWHERE])
         self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
-        self._matches = tuple(copies.matching(visible[:-1]) for _, copies in texts)
+        self._trails = tuple(text.trail(visible[:-1]) for _, text in texts)
         self._slots = SLOTS if sources.canvas else 0
 
     def run(
@@ -161,18 +165,18 @@ class CheckedDecoder:
     def _first_pass(
         self, continuation: Continuation, unread: Sequence[int], owed: bytes, candidates: int, deadline: Deadline
     ) -> Passes[list[Chain]]:
-        chain = Chain(owed, self._matches, list(unread))
+        chain = Chain(owed, self._trails, list(unread))
         hurried = deadline.passes_left(0, len(unread) + LAST_SLOTS, continuation.keys) <= 1
         if not hurried:
             chain.draft = self._draft(chain, [])
         reading = yield from self._read(continuation, [chain], LAST_SLOTS if hurried else self._slots)
         root = reading.roots[0]
-        best = torch.topk(self._next.scores(reading.logits[0], chain.matches[0], chain.owed, chain.bare), candidates)
+        best = torch.topk(self._next.scores(reading.logits[0], chain.trails, chain.owed, chain.bare), candidates)
         read = [reading.start + row for row in range(root + 1)]
         others = []
         for score, token in zip(best.values.tolist()[1:], best.indices.tolist()[1:], strict=True):
             if score > float("-inf"):
-                other = Chain(owed, self._matches, [], rows=list(read))
+                other = Chain(owed, self._trails, [], rows=list(read))
                 self._write(other, token, score)
                 other.draft = self._draft(other, [])
                 others.append(other)
@@ -185,7 +189,7 @@ class CheckedDecoder:
         return [chain, *others]
 
     def _write_likeliest(self, chain: Chain, logits: Tensor) -> None:
-        score, token = self._next.likeliest(logits, chain.matches[0], chain.owed, chain.bare)
+        score, token = self._next.likeliest(logits, chain.trails, chain.owed, chain.bare)
         self._write(chain, token, score)
 
     def _write(self, chain: Chain, token: int, score: float) -> None:
@@ -194,7 +198,7 @@ class CheckedDecoder:
         chain.scores.append(score)
         chain.bare = chain.bare and is_bare(self._tokenizer, token, chain.owed)
         chain.owed = self._healing.owed_after(chain.owed, token)
-        chain.matches = self._drafter.extended(chain.matches, token)
+        chain.trails = tuple(trail.after(token) for trail in chain.trails)
         chain.complete = (
             token == self._tokenizer.eos
             or self._limits.ends_line(self._tokenizer, chain.tokens)
@@ -289,10 +293,10 @@ class CheckedDecoder:
         return list(zip(tokens.tolist(), values.tolist(), strict=True))
 
     def _draft(self, chain: Chain, slots: list[tuple[int, float]]) -> DraftTree:
-        ending = [*self._next.copies.ending, *chain.tokens][-2:]
+        ending = [*self._ending, *chain.tokens][-2:]
         most = self._limits.max_tokens - len(chain.tokens) - 1
         forbidden = self._healing.forbidden(chain.owed) if chain.owed else None
-        return self._drafter.tree(ending, chain.matches, slots, most, forbidden)
+        return self._drafter.tree(ending, chain.trails, slots, most, forbidden)
 
 
 def is_bare(tokenizer: Tokenizer, token: int, owed: bytes) -> bool:
@@ -308,25 +312,35 @@ class Next:
     healing: Healing
     limits: Limits
     gate: CopyGate | None
-    copies: Copies
+    elsewhere: Elsewhere | None = None
 
-    def scores(self, logits: Tensor, matches: Matches, owed: bytes, at_start: bool) -> Tensor:
+    def scores(self, logits: Tensor, trails: Trails, owed: bytes, at_start: bool) -> Tensor:
         """Log probabilities (vocabulary,).
 
         -inf for what can not stand here: marks, tokens that do not spell what is `owed`, an end `at_start` (before anything is
         written but what is owed) where the hole may not be empty. With a gate, what followed the longest match in the visible
-        text is mixed in.
+        text is mixed in; then what did so elsewhere, if that counts. The first of the `trails` are those of these two.
         """
-        allowed = self._allowed(logits, owed, at_start)
-        return allowed if self.gate is None else self.gate.mixed(allowed, self.copies.followers(matches))
-
-    def likeliest(self, logits: Tensor, matches: Matches, owed: bytes, at_start: bool) -> tuple[float, int]:
-        """The greatest of these scores, and its token."""
-        allowed = self._allowed(logits, owed, at_start)
+        found = self._allowed(logits, owed, at_start)
         if self.gate is not None:
-            return self.gate.likeliest(allowed, self.copies.followers(matches))
-        token = int(allowed.argmax())
-        return float(allowed[token]), token
+            found = self.gate.mixed(found, trails[0].followers())
+        if self.elsewhere is not None:
+            found = self.elsewhere.gate.mixed(found, trails[1].followers())
+        return found
+
+    def likeliest(self, logits: Tensor, trails: Trails, owed: bytes, at_start: bool) -> tuple[float, int]:
+        """The greatest of these scores, and its token."""
+        found = self._allowed(logits, owed, at_start)
+        gates = [] if self.gate is None else [(self.gate, trails[0].followers())]
+        if self.elsewhere is not None:
+            gates.append((self.elsewhere.gate, trails[1].followers()))
+        for gate, followers in gates[:-1]:
+            found = gate.mixed(found, followers)
+        if gates:
+            gate, followers = gates[-1]
+            return gate.likeliest(found, followers)
+        token = int(found.argmax())
+        return float(found[token]), token
 
     def _allowed(self, logits: Tensor, owed: bytes, at_start: bool) -> Tensor:
         allowed = logits.clone()

@@ -10,15 +10,13 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 LONGEST_MATCH = 8  # tokens
 FEATURES = 14
-
-# For each place in the visible text whose token is the last one: how many tokens before it agree as well, itself included.
-Matches = dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -29,36 +27,58 @@ class Followers:
     counts: Counter[int]
 
 
+class Trail(Protocol):
+    """The end of what is written, as a text that may be copied from knows it."""
+
+    def after(self, token: int) -> Trail:
+        """With one more token at its end."""
+        ...
+
+    def followers(self) -> Followers: ...
+
+
+class Text(Protocol):
+    """What can be copied from."""
+
+    def trail(self, tokens: Sequence[int]) -> Trail: ...
+
+
 class Copies:
     """The visible tokens, indexed. Ids from `ordinary` on are marks, which nobody copies."""
 
     def __init__(self, tokens: Sequence[int], ordinary: int) -> None:
-        self._tokens, self._ordinary = list(tokens), ordinary
-        self._places: dict[int, list[int]] = defaultdict(list)
-        for place, token in enumerate(self._tokens[:-1]):
-            self._places[token].append(place)
-        self.matches = self.matching(self._tokens)  # of the end of the text itself
+        self.tokens, self.ordinary = list(tokens), ordinary
+        self.places: dict[int, list[int]] = defaultdict(list)
+        for place, token in enumerate(self.tokens[:-1]):
+            self.places[token].append(place)
 
     @property
     def ending(self) -> list[int]:
         """The last two visible tokens, or what there is."""
-        return self._tokens[-2:]
+        return self.tokens[-2:]
 
-    def matching(self, tokens: Sequence[int]) -> Matches:
-        """The matches of another text's end."""
-        matches: Matches = {}
+    def trail(self, tokens: Sequence[int]) -> Trail:
+        found: Trail = _Matches(self, {})
         for token in tokens[-LONGEST_MATCH:]:
-            matches = self.extended(matches, token)
-        return matches
+            found = found.after(token)
+        return found
 
-    def extended(self, matches: Matches, token: int) -> Matches:
-        """The matches of a text with one more token at its end."""
-        return {place: min(LONGEST_MATCH, 1 + matches.get(place - 1, 0)) for place in self._places.get(token, ())}
 
-    def followers(self, matches: Matches) -> Followers:
-        longest = max(matches.values(), default=0)
-        behind = (self._tokens[place + 1] for place, length in matches.items() if length == longest)
-        return Followers(longest, Counter(token for token in behind if token < self._ordinary))
+@dataclass(frozen=True)
+class _Matches:
+    """For each place whose token is the last one: how many tokens before it agree as well, itself included."""
+
+    text: Copies
+    lengths: dict[int, int]
+
+    def after(self, token: int) -> _Matches:
+        places = self.text.places.get(token, ())
+        return _Matches(self.text, {place: min(LONGEST_MATCH, 1 + self.lengths.get(place - 1, 0)) for place in places})
+
+    def followers(self) -> Followers:
+        longest = max(self.lengths.values(), default=0)
+        behind = (self.text.tokens[place + 1] for place, length in self.lengths.items() if length == longest)
+        return Followers(longest, Counter(token for token in behind if token < self.text.ordinary))
 
 
 @dataclass(frozen=True)

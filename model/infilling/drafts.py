@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoints.trigrams import TrigramTable
-from model.infilling.copies import Copies, Matches
+from model.infilling.copies import Text, Trail
 
-COPY, PREVIOUS, NEARBY, TABLE, CANVAS = "copy", "previous", "nearby", "table", "canvas"  # the sources
+COPY, ELSEWHERE, PREVIOUS, TABLE, CANVAS = "copy", "elsewhere", "previous", "table", "canvas"  # the sources
 MOST_NODES = 16  # of one pass: on a CPU a pass over a dozen rows costs little more than one over a single row
 LEAST_CHANCE = 0.02  # of a node to be accepted, where no costs are known: below it its row is not worth reading
 # How likely a copied token is to be kept, by the length of the match: where `Trust` begins.
 COPY_TRUST = (0.0, 0.3, 0.45, 0.55, 0.6, 0.65, 0.7, 0.75, 0.85)
 _PATIENCE = 20.0  # expected acceptances after which what was seen weighs as much as what was assumed
 
-AllMatches = tuple[Matches, ...]  # one for each text of a drafter
+Trails = tuple[Trail, ...]  # one for each text of a drafter
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Trust:
 class Drafter:
     """The sources of one request. `texts` are looked up in, each with the source's name; `table` is left out if it is None."""
 
-    texts: tuple[tuple[str, Copies], ...]
+    texts: tuple[tuple[str, Text], ...]
     table: TrigramTable | None
     trust: Trust = field(default_factory=Trust)
     least_chance: float = LEAST_CHANCE
@@ -77,25 +77,25 @@ class Drafter:
     def tree(
         self,
         ending: Sequence[int],
-        matches: AllMatches,
+        trails: Trails,
         slots: Sequence[tuple[int, float]],
         most: int,
         forbidden: NDArray[np.bool_] | None = None,
     ) -> DraftTree:
         """The likeliest continuations of a text that ends in these two tokens, at most `most` nodes.
 
-        `matches` are the places that each text knows for it, `slots` what a canvas says: a token and its probability each;
+        `trails` are what each text knows of it, `slots` what a canvas says: a token and its probability each;
         `forbidden` tokens cannot stand first.
         """
         tree = DraftTree()
-        # Best first: (minus the chance, order, parent, depth, token before, node, matches before the token)
-        open_nodes: list[tuple[float, int, int, int, int, Node, AllMatches]] = []
+        # Best first: (minus the chance, order, parent, depth, token before, node, trails before the token)
+        open_nodes: list[tuple[float, int, int, int, int, Node, Trails]] = []
         order = 0
 
-        def expand(parent: int, depth: int, first: int, second: int, matches: AllMatches, chance: float) -> None:
+        def expand(parent: int, depth: int, first: int, second: int, trails: Trails, chance: float) -> None:
             nonlocal order
             found: dict[int, tuple[float, Node]] = {}
-            for token, share, source, sureness in self._proposals(depth, first, second, matches, slots):
+            for token, share, source, sureness in self._proposals(depth, first, second, trails, slots):
                 trusted = self.trust.corrected(source, sureness, share)
                 if token not in found or trusted > found[token][0]:
                     found[token] = trusted, Node(token, parent, source, sureness, share)
@@ -104,21 +104,18 @@ class Drafter:
                     continue
                 if chance * share >= self.least_chance:
                     order += 1
-                    heapq.heappush(open_nodes, (-chance * share, order, parent, depth, second, node, matches))
+                    heapq.heappush(open_nodes, (-chance * share, order, parent, depth, second, node, trails))
 
         first, second = [-1, -1, *ending][-2:]
-        expand(-1, 0, first, second, matches, 1.0)
+        expand(-1, 0, first, second, trails, 1.0)
         while open_nodes and len(tree.nodes) < min(most, MOST_NODES):
             chance, _, _, depth, before, node, above = heapq.heappop(open_nodes)
             tree.nodes.append(node)
-            expand(len(tree.nodes) - 1, depth + 1, before, node.token, self.extended(above, node.token), -chance)
+            expand(len(tree.nodes) - 1, depth + 1, before, node.token, tuple(trail.after(node.token) for trail in above), -chance)
         return tree
 
-    def extended(self, matches: AllMatches, token: int) -> AllMatches:
-        return tuple(copies.extended(own, token) for (_, copies), own in zip(self.texts, matches, strict=True))
-
     def _proposals(
-        self, depth: int, first: int, second: int, matches: AllMatches, slots: Sequence[tuple[int, float]]
+        self, depth: int, first: int, second: int, trails: Trails, slots: Sequence[tuple[int, float]]
     ) -> list[tuple[int, float, str, int]]:
         """Tokens with the share that a source gives them, the source, and how sure it is."""
         found: list[tuple[int, float, str, int]] = []
@@ -127,9 +124,9 @@ class Drafter:
         if depth < len(slots):
             token, share = slots[depth]
             found.append((token, share, CANVAS, int(share * 8)))
-        for (source, copies), own in zip(self.texts, matches, strict=True):
-            if own and source not in self.silent:
-                followers = copies.followers(own)
+        for (source, _), trail in zip(self.texts, trails, strict=True):
+            if source not in self.silent:
+                followers = trail.followers()
                 trust, total = COPY_TRUST[followers.match], followers.counts.total()
                 for token, count in followers.counts.most_common(2):
                     found.append((token, trust * count / total, source, followers.match))

@@ -10,7 +10,8 @@ import torch
 from model.architecture.network import Network
 from model.architecture.rows import causal_bias
 from model.infilling.checked import Limits, Next, is_bare
-from model.infilling.copies import Copies, CopyGate
+from model.infilling.copies import Copies, CopyGate, Text
+from model.infilling.ngrams import Elsewhere
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
@@ -23,18 +24,21 @@ def greedy(
     limits: Limits,
     owed: bytes = b"",
     gate: CopyGate | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[list[int], int]:
     """The hole's tokens, `<eos>` included where the model writes it, and the number of passes: one for each token."""
     healing, copies = Healing(tokenizer), Copies(visible[:-1], tokenizer.ordinary)
-    follows = Next(tokenizer, healing, limits, gate, copies)
+    follows = Next(tokenizer, healing, limits, gate, elsewhere)
     written: list[int] = []
-    matches = copies.matches
+    texts: tuple[Text, ...] = (copies,) if elsewhere is None else (copies, elsewhere.texts)
+    trails = tuple(text.trail(visible[:-1]) for text in texts)
     bare = True
     while not limits.gives_up(written):
         logits = next_logits(network, [*visible, *written])
-        token = int(follows.scores(logits, matches, owed, bare).argmax())
+        token = int(follows.scores(logits, trails, owed, bare).argmax())
         bare = bare and is_bare(tokenizer, token, owed)
-        owed, matches = healing.owed_after(owed, token), copies.extended(matches, token)
+        owed = healing.owed_after(owed, token)
+        trails = tuple(trail.after(token) for trail in trails)
         written.append(token)
         if token == tokenizer.eos or limits.ends_line(tokenizer, written) or limits.goes_too_far(tokenizer, written):
             break

@@ -21,7 +21,8 @@ class InfillRequest:
     parts: tuple[str, ...]
     other_files: tuple[str, ...] = ()
     given: tuple[str, ...] = ()  # nothing is written: the candidates are these texts, in this order, and how likely each is
-    nearby: tuple[str, ...] = ()  # texts that drafts are looked up in; the model does not see them
+    # A project whose texts the engine was told, and the name of this one in it: the model does not see the others, but copies.
+    project: tuple[str, str] = ("", "")
     candidates: int = 1
     deadline_ms: float | None = None  # from the moment the engine is given the request
     max_tokens: int = 64  # of one hole
@@ -101,3 +102,4 @@ class Infilling:
     timings_ms: dict[str, float] = field(default_factory=dict)
     model: str = ""
     encoded_tokens: int = 0  # visible tokens that were not in the session's cache
+    knows_project: bool = True  # False: the engine was told nothing of it, or has forgotten it

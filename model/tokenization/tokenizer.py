@@ -58,6 +58,10 @@ class Tokenizer:
         """Ids of the text's tokens. Equal texts that were asked for lately cost a look-up."""
         return self._encoded(text)
 
+    def encode_once(self, text: str) -> tuple[int, ...]:
+        """As `encode`, of a long text that nobody asks for again."""
+        return self._encode(text)
+
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._bpe.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False).ids)
 

@@ -16,7 +16,7 @@ from model.checkpoints.store import Card, parameters, save_model
 from model.engine.engine import fastest_dtype
 from model.tokenization.tokenizer import Tokenizer
 from model.training.checkpoint import load
-from model.training.copying import fit_copy_gate
+from model.training.copying import fit_copy_gate, fit_project_gate
 from model.training.documents import read_documents
 from model.training.packed import prepare
 from model.training.trigrams import count_trigrams
@@ -47,6 +47,9 @@ def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
         ),
     }
     tokenizer = Tokenizer.load(corpus / "tokenizer.json")
-    gate = fit_copy_gate(network.to(fastest_dtype()), tokenizer, read_documents(corpus / "train.jsonl"))
+    network, documents = network.to(fastest_dtype()), read_documents(corpus / "train.jsonl")
+    gate = fit_copy_gate(network, tokenizer, documents)
+    further = fit_project_gate(network, tokenizer, documents, gate)
     trigrams = count_trigrams(prepare(corpus, state["tokens"]).short, tokenizer.ordinary)
-    return save_model(folder, network, tokenizer, {**about, "copy_gate": gate.weights}, trigrams)
+    gates = {"copy_gate": gate.weights, "project_gate": further and further.weights}
+    return save_model(folder, network, tokenizer, {**about, **gates}, trigrams)

@@ -13,6 +13,7 @@ from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient
 
 CANARY = "canary_in_the_mine"
+KEY = "AKIA" + "QWJ4ZD2XN7PLR5TB"
 STORE = "def insert_invoice(invoice, customer):\n    return table.insert(invoice.number, customer)\n"
 TEXT = "def bill(customer, invoice):\n    insert_invoice(invoice, cust\n"
 CURSOR = types.Position(1, len("    insert_invoice(invoice, cust"))
@@ -75,6 +76,60 @@ async def test_the_model_sees_the_most_similar_piece_and_nothing_that_is_ignored
     )
     assert isinstance(items, types.InlineCompletionList)
     assert items.items[0].insert_text
+
+
+async def suggested_behind(client: LanguageClient, uri: str, typed: str) -> list[str]:
+    """What is suggested by hand behind this line, which ends a document."""
+    text = f"{TEXT.splitlines()[0]}\n    insert_invoice(invoice, customer)\n    {typed}"
+    change = types.TextDocumentContentChangeWholeDocument(f"{text}\n")
+    name = types.VersionedTextDocumentIdentifier(2, uri)
+    client.text_document_did_change(types.DidChangeTextDocumentParams(name, [change]))
+    items = await client.text_document_inline_completion_async(
+        types.InlineCompletionParams(
+            types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
+            types.TextDocumentIdentifier(uri),
+            types.Position(2, len(typed) + 4),
+        )
+    )
+    assert isinstance(items, types.InlineCompletionList)
+    return [str(item.insert_text) for item in items.items]
+
+
+async def copied(client: LanguageClient, uri: str, typed: str, rest: str) -> bool:
+    """Whether this is suggested behind it within some seconds: files are read in the background."""
+    for _ in range(60):
+        if any(text.startswith(rest) for text in await suggested_behind(client, uri, typed)):
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+def told(client: LanguageClient, path: Path, text: str) -> None:
+    path.write_text(text)
+    event = types.FileEvent(path.as_uri(), types.FileChangeType.Created)
+    client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([event]))
+
+
+async def test_what_stands_in_a_file_that_the_model_does_not_see_is_copied_from_there(
+    client: LanguageClient, tmp_path: Path
+) -> None:
+    uri = open_document(client, tmp_path / "bill.py")
+    await eventually(client, uri, lambda text: "store.py" in text)
+    line = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
+    told(client, tmp_path / "garden.py", f"def plant():\n    {line}\n")
+    assert await copied(client, uri, "quotient = glox", "inia_quotient(alpha_bed, beta_bed)")
+    assert "garden.py" not in await explained(client, uri)
+    told(client, tmp_path / "garden.py", f"def plant():\n    {line.replace('gloxinia', 'petunia')}\n")
+    assert await copied(client, uri, "quotient = petu", "nia_quotient(alpha_bed, beta_bed)")
+
+
+async def test_neither_what_is_ignored_nor_a_secret_is_copied(client: LanguageClient, tmp_path: Path) -> None:
+    uri = open_document(client, tmp_path / "bill.py")
+    told(client, tmp_path / "private.py", "quotient = gloxinia_quotient(alpha_bed, beta_bed)\n")
+    told(client, tmp_path / "keys.py", f'amazon_key = "{KEY}"\nquotient = petunia_quotient(alpha_bed, beta_bed)\n')
+    assert await copied(client, uri, "quotient = petu", "nia_quotient(alpha_bed, beta_bed)")  # so it was read
+    assert not any(KEY in text for text in await suggested_behind(client, uri, 'amazon_key = "'))
+    assert not any("inia_quotient" in text for text in await suggested_behind(client, uri, "quotient = glox"))
 
 
 async def test_an_ignored_document_that_is_open_is_not_seen_from_another(client: LanguageClient, tmp_path: Path) -> None:

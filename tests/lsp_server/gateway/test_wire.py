@@ -15,7 +15,7 @@ EVERYTHING = InfillRequest(
     ("a😀", "b", ""),
     ("other",),
     ("new", "old"),
-    ("near", "by"),
+    ("garden", "weeds.py"),
     3,
     12.5,
     7,
@@ -33,9 +33,9 @@ EVERYTHING = InfillRequest(
 
 
 def crossed(request: InfillRequest) -> InfillRequest:
-    sections = sections_of(request.parts, request.other_files, request.nearby)
+    sections = sections_of(request.parts, request.other_files)
     origins, edits = changes((), sections)
-    turn = {"sha256": fingerprint(sections), "origins": origins, "edits": edits, "other_files": len(request.other_files)}
+    turn = {"sha256": fingerprint(sections), "origins": origins, "edits": edits}
     message = json.dumps({"turn": turn, "cuts": cuts_of(request.parts), "options": options_of(request)})
     return request_of(Asking.model_validate_json(message), sections)
 

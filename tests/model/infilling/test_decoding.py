@@ -20,6 +20,7 @@ from model.infilling.checked import CheckedDecoder, Limits, Sources
 from model.infilling.copies import CopyGate
 from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
+from model.infilling.ngrams import Elsewhere, NgramIndex, OtherTexts
 from model.infilling.passes import Continuation, run_alone
 from model.infilling.reference import greedy
 from model.infilling.request import InfillRequest
@@ -31,13 +32,20 @@ SOURCE = inspect.getsource(textwrap)
 
 
 GATE = CopyGate((-0.5, *([0.4] * 7), 0.2, -0.3, 0.2, 0.1, -0.5, 0.3))
+COPIER = CopyGate((4.0, *([0.0] * 13)))  # whatever it finds
 TABLE = TrigramTable(  # whatever two tokens stand there: something follows
     np.arange(1 << 16, dtype=np.uint32), np.full((1 << 16, 2), (300, 7), np.uint16), np.full((1 << 16, 2), 200, np.uint8)
 )
 
 
 def checked_and_greedy(
-    engine: Engine, parts: tuple[str, ...], limits: Limits, owed: bytes, sources: Sources, gate: CopyGate | None = None
+    engine: Engine,
+    parts: tuple[str, ...],
+    limits: Limits,
+    owed: bytes,
+    sources: Sources,
+    gate: CopyGate | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[list[int], int, list[int], int]:
     network, tokenizer = engine.model.network, engine.model.tokenizer
     visible = encode_visible(tokenizer, parts, budget=400)
@@ -47,9 +55,9 @@ def checked_and_greedy(
         run_alone(reader, session.encode(visible, leave=8))
         base = len(session.tokens)
         rows = Continuation(reader, session.cache, base)
-        decoder = CheckedDecoder(tokenizer, Healing(tokenizer), limits, visible, gate, sources)
+        decoder = CheckedDecoder(tokenizer, Healing(tokenizer), limits, visible, gate, sources, elsewhere)
         chain = run_alone(reader, decoder.run(rows, visible[base:], owed, 1, Deadline()))[0]
-    expected, passes = greedy(network, tokenizer, visible, limits, owed, gate)
+    expected, passes = greedy(network, tokenizer, visible, limits, owed, gate, elsewhere)
     return chain.tokens, rows.passes, expected, passes
 
 
@@ -65,6 +73,22 @@ def test_checked_is_greedy_token_for_token(random_engine: Engine, seed: int, sou
     parts = (SOURCE[: edges[0]], *(SOURCE[a:b] for a, b in pairwise(edges)), SOURCE[edges[-1] : edges[-1] + 300])
     tokens, _, expected, _ = checked_and_greedy(random_engine, parts, Limits(64, seed % 2 == 0), b"", sources, gate)
     assert tokens == expected
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("gate", [None, GATE], ids=["network", "copies mixed in"])
+def test_so_it_is_where_other_texts_are_copied_from(random_engine: Engine, seed: int, gate: CopyGate | None) -> None:
+    tokenizer, at = random_engine.model.tokenizer, SOURCE.index("\n", 500 + 313 * seed)  # where tokens end, too
+    texts = {name: np.array(tokenizer.encode(text), np.uint16) for name, text in (("a", SOURCE), ("b", SOURCE[at:] * 2))}
+    found = []
+    for own in ("", "a", "b"):
+        elsewhere = Elsewhere(COPIER, OtherTexts(NgramIndex(texts, tokenizer.ordinary), own))
+        parts = (SOURCE[:at], SOURCE[at + 90 : at + 600])
+        limits, sources = Limits(48, False), Sources(False, True, TABLE)
+        tokens, _, expected, _ = checked_and_greedy(random_engine, parts, limits, b"", sources, gate, elsewhere)
+        assert tokens == expected
+        found.append(tokens)
+    assert len({tuple(tokens) for tokens in found}) > 1
 
 
 def test_the_bundled_model_is_greedy_too_and_needs_half_the_passes(bundled: Engine) -> None:
