@@ -294,3 +294,23 @@ async def test_the_language_server_suggests_through_it(server: Serving, monkeypa
     await client.start_io(sys.executable, "-m", "lsp_server", "lsp", "--stdio", "--server", server.address)
     assert await suggested(client)
     assert server.figure("quickfill_requests_total") == before + 1
+
+
+LINE = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
+GARDEN = InfillRequest(("import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = glox", "\n"), project=("garden", "weeds.py"), single_line=True)
+
+
+def test_a_project_that_was_told_in_several_messages_is_copied_from(server: Serving, remote: RemoteEngine) -> None:
+    assert not remote.infill(GARDEN).knows_project
+    texts = {f"{number}.py": f"x = {number}\n" * 40_000 for number in range(4)}
+    remote.tell("garden", {"first.py": f"def plant(alpha_bed, beta_bed):\n    {LINE}\n", **texts}, whole=True).result()
+    until(lambda: remote.infill(GARDEN).knows_project, "the project")
+    assert remote.infill(GARDEN).candidates[0].text == "inia_quotient(alpha_bed, beta_bed)"
+    other = RemoteEngine(server.address, TOKEN)
+    assert other.infill(GARDEN).knows_project  # the same person, in another window
+    other.close()
+
+
+def test_a_project_without_a_name_is_refused(remote: RemoteEngine) -> None:
+    with pytest.raises(ValueError, match="project"):
+        remote.tell("", {}).result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,12 @@ from toy_run import SOURCE, run_of, write_toy_corpus
 from model.architecture.network import NetworkConfig
 from model.checkpoints.store import BUNDLED, load_model
 from model.infilling.alike import names_in
+from model.infilling.copies import FEATURES, CopyGate, Followers
 from model.infilling.reference import next_logits
 from model.tokenization.tokenizer import Tokenizer
+from model.training import copying
 from model.training.checkpoint import load
+from model.training.copying import fit_project_gate
 from model.training.documents import Document, read_documents
 from model.training.examples import Sibling, Windows, encode_example, pack_documents, sample_example
 from model.training.export import export
@@ -209,3 +213,18 @@ def test_examples_are_the_document_with_holes(tokenizer: Tokenizer) -> None:
         encoded = encode_example(tokenizer, replace(example), 512)
         assert encoded is None or len(encoded[0]) <= 512
     assert several > 0
+
+
+def test_where_a_package_s_files_repeat_each_other_copying_from_them_is_trusted(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "CASES", 12)
+    network, gate = random_network(torch.float32), CopyGate((-3.0, *([0.0] * (FEATURES - 1))))
+    alike = [Document("garden", f"{number}.py", f"# {number}\n{SOURCE}") for number in range(copying.LEAST_FILES)]
+    found = fit_project_gate(network, tokenizer, alike, gate)
+    assert found is not None
+    scores = torch.full((tokenizer.size,), -9.0)
+    likeliest = found.likeliest(scores, Followers(8, Counter({7: 3})))
+    assert likeliest[1] == 7
+    assert likeliest[0] > -0.5
+    assert fit_project_gate(network, tokenizer, alike[1:], gate) is None  # too few files to be a project
