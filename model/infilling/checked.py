@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoints.trigrams import TrigramTable
-from model.infilling.copies import Copies, CopyGate, Text
+from model.infilling.copies import Copies, CopyGate, Text, Trail
 from model.infilling.deadline import Deadline
 from model.infilling.drafts import COPY, ELSEWHERE, LEAST_CHANCE, Drafter, DraftTree, Trails, Trust
 from model.infilling.ngrams import Elsewhere
@@ -321,35 +321,42 @@ class Next:
         written but what is owed) where the hole may not be empty. With a gate, what followed the longest match in the visible
         text is mixed in; then what did so elsewhere, if that counts. The first of the `trails` are those of these two.
         """
-        found = self._allowed(logits, owed, at_start)
-        if self.gate is not None:
-            found = self.gate.mixed(found, trails[0].followers())
-        if self.elsewhere is not None:
-            found = self.elsewhere.gate.mixed(found, trails[1].followers())
-        return found
+        found = self._written(logits)
+        for gate, trail in self._gates(trails):
+            found = gate.mixed(found, trail.followers())
+        return self._fitting(found, owed, at_start)
 
     def likeliest(self, logits: Tensor, trails: Trails, owed: bytes, at_start: bool) -> tuple[float, int]:
         """The greatest of these scores, and its token."""
-        found = self._allowed(logits, owed, at_start)
-        gates = [] if self.gate is None else [(self.gate, trails[0].followers())]
-        if self.elsewhere is not None:
-            gates.append((self.elsewhere.gate, trails[1].followers()))
-        for gate, followers in gates[:-1]:
-            found = gate.mixed(found, followers)
-        if gates:
-            gate, followers = gates[-1]
-            return gate.likeliest(found, followers)
-        token = int(found.argmax())
-        return float(found[token]), token
+        gates = self._gates(trails)
+        if gates and not owed and not at_start:  # the usual case, in which hardly any tensor is needed
+            found = self._written(logits)
+            for gate, trail in gates[:-1]:
+                found = gate.mixed(found, trail.followers())
+            gate, trail = gates[-1]
+            return gate.likeliest(found, trail.followers())
+        scores = self.scores(logits, trails, owed, at_start)
+        token = int(scores.argmax())
+        return float(scores[token]), token
 
-    def _allowed(self, logits: Tensor, owed: bytes, at_start: bool) -> Tensor:
-        allowed = logits.clone()
-        allowed[self.tokenizer.ordinary :] = float("-inf")
-        allowed[self.tokenizer.eos] = logits[self.tokenizer.eos]
+    def _gates(self, trails: Trails) -> list[tuple[CopyGate, Trail]]:
+        gates = [] if self.gate is None else [(self.gate, trails[0])]
+        return gates if self.elsewhere is None else [*gates, (self.elsewhere.gate, trails[1])]
+
+    def _written(self, logits: Tensor) -> Tensor:
+        """Log probabilities of what a hole may hold: no marks but its end."""
+        written = logits.clone()
+        written[self.tokenizer.ordinary :] = float("-inf")
+        written[self.tokenizer.eos] = logits[self.tokenizer.eos]
+        return torch.log_softmax(written, -1)
+
+    def _fitting(self, scores: Tensor, owed: bytes, at_start: bool) -> Tensor:
+        """The same, given what is typed already: that speaks for whoever saw it coming, be it the network or a copy."""
+        fitting = scores.clone()
         if at_start and not self.limits.allow_empty:
-            allowed[self.tokenizer.eos] = float("-inf")
+            fitting[self.tokenizer.eos] = float("-inf")
             if self.limits.single_line:
-                allowed[torch.from_numpy(self.healing.line_breaks).to(logits.device)] = float("-inf")
+                fitting[torch.from_numpy(self.healing.line_breaks).to(scores.device)] = float("-inf")
         if owed:
-            allowed[torch.from_numpy(self.healing.forbidden(owed)).to(logits.device)] = float("-inf")
-        return torch.log_softmax(allowed, -1)
+            fitting[torch.from_numpy(self.healing.forbidden(owed)).to(scores.device)] = float("-inf")
+        return torch.log_softmax(fitting, -1)

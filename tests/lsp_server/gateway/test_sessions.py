@@ -297,7 +297,9 @@ async def test_the_language_server_suggests_through_it(server: Serving, monkeypa
 
 
 LINE = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
-GARDEN = InfillRequest(("import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = glox", "\n"), project=("garden", "weeds.py"), single_line=True)
+GARDEN = InfillRequest(
+    ("import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = glox", "\n"), project=("garden", "weeds.py"), single_line=True
+)
 
 
 def test_a_project_that_was_told_in_several_messages_is_copied_from(server: Serving, remote: RemoteEngine) -> None:
