@@ -6,6 +6,7 @@ Knows positions, ranges and workspace edits. Knows no model: the edits are made 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol import types
@@ -131,7 +132,8 @@ def register_commands(server: Quickfill) -> None:
         if (silence := server.refusal(document)) is not None and silence.kind is Kind.IGNORED:
             return kept_out(document.source, silence.sentence).as_markdown()
         tokenizer, offset = load_tokenizer(server.settings.model), offset_at(document, position)
-        return explain(tokenizer, document.source, offset, piece=server.neighbour(uri, document.source, offset)).as_markdown()
+        found = explain(tokenizer, document.source, offset, piece=server.neighbour(uri, document.source, offset))
+        return replace(found, copied_from=server.copied_from(uri)).as_markdown()
 
     @server.command(RESHAPE)
     async def reshape(ls: object, *arguments: object) -> Answer:

@@ -214,6 +214,11 @@ class Quickfill(LanguageServer):
             return "", ""
         return self._project, os.path.abspath(path)
 
+    def copied_from(self, document: str) -> int:
+        """How many files of the workspace suggestions in a document are copied from."""
+        project, own = self.project_of(document)
+        return sum(str(file.path) != own for file in self.neighbours.files()) if project else 0
+
     def _tell_engine(self, files: Sequence[SourceFile], gone: Sequence[Path], whole: bool) -> None:
         """What the workspace's files say, secrets replaced: suggestions are copied from them, too."""
         engine = self._engine

@@ -61,7 +61,9 @@ class Settings(BaseModel):
         strict=False,
     )
     other_files: bool = Field(
-        True, description="Show the model the piece of another file of the workspace that is most like the place being edited."
+        True,
+        description="Show the model the piece of another file of the workspace that is most like the place being edited, and "
+        "copy from all of them.",
     )
     acceptance_log: bool = Field(
         True,

@@ -42,6 +42,7 @@ class Explanation:
     sections: tuple[Section, ...]
     left_out: tuple[LeftOut, ...]
     budget: int  # tokens
+    copied_from: int = 0  # files that the model does not see, and suggestions are copied from
 
     @property
     def tokens(self) -> int:
@@ -56,6 +57,7 @@ class Explanation:
                 for s in self.sections
             ],
             "left_out": [{"source": o.source, "why": o.why, "characters": o.characters} for o in self.left_out],
+            "copied_from": self.copied_from,
         }
 
     def as_markdown(self) -> str:
@@ -66,6 +68,9 @@ class Explanation:
         if self.left_out:
             lines += ["", "Left out:", ""]
             lines += [f"- {o.source}, {o.characters:,} characters: {o.why}" for o in self.left_out]
+        if self.copied_from:
+            files = f"{self.copied_from} other file{'s' * (self.copied_from != 1)}"
+            lines += ["", f"Besides, suggestions are copied from {files} of the workspace, which the model does not see."]
         for section in self.sections:
             fence = "~" * 4
             lines += ["", f"## {section.source}", "", fence, section.text, fence]

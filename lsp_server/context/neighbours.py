@@ -42,6 +42,10 @@ class Neighbours:
         """Whether there is a project."""
         return self._project is not None
 
+    def files(self) -> list[SourceFile]:
+        """Those of the project that were read."""
+        return [] if self._project is None else self._project.files()
+
     def serve(self, project: Project | None, listener: Listener | None = None) -> None:
         """From now on this project's files count, once they are read; without one, nothing does.
 
