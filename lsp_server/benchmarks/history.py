@@ -38,20 +38,21 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Change:
-    """One file as one commit changed it. Each edit is made in the text that the ones before it have left."""
-
-    path: str
-    before: str
-    edits: tuple[Edit, ...]
-
-
-@dataclass(frozen=True)
 class Commit:
     """The Python files that it changed, before and after, by their paths. What is no text, or very long, is left out."""
 
     name: str
     files: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One file as one commit changed it. Each edit is made in the text that the ones before it have left."""
+
+    commit: Commit
+    path: str
+    before: str
+    edits: tuple[Edit, ...]
 
 
 def commits(repository: Path) -> Iterator[Commit]:
@@ -73,7 +74,7 @@ def changes(repository: Path) -> Iterator[Change]:
         for path, (before, after) in commit.files.items():
             edits = tuple(edits_between(before, after))
             if edits and all(len(edit.written) <= MOST_WRITTEN for edit in edits):
-                yield Change(path, before, edits)
+                yield Change(commit, path, before, edits)
 
 
 def files_before(repository: Path, commit: Commit) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +23,7 @@ from pygls.lsp.client import LanguageClient
 from pygls.workspace import TextDocument
 from rich.progress import Progress
 
-from lsp_server.benchmarks.history import Change, Edit, HistoryError, changes, next_key
+from lsp_server.benchmarks.history import Change, Commit, Edit, HistoryError, changes, files_before, next_key
 from lsp_server.positions import offset_at, position_of
 from lsp_server.syntax.places import cursor_in, parse_errors
 from model.tokenization.agreement import common_length
@@ -94,12 +95,17 @@ def percentile(waits: Sequence[float], q: int) -> float:
     return round(float(np.percentile(waits or [0.0], q)), 1)
 
 
-def replay(repository: Path, keys: int, model: str | None) -> Session:
-    """Types about so many keys in the repository's newest changes. Raises HistoryError where there are none."""
-    return asyncio.run(_replay(repository, keys, model))
+def replay(repository: Path, keys: int, model: str | None, other_files: bool = True) -> Session:
+    """Types about so many keys in the repository's newest changes. Raises HistoryError where there are none.
+
+    The workspace is the repository as it was before each commit; with `other_files` the server may use the files beside the one
+    that is typed in.
+    """
+    with tempfile.TemporaryDirectory(prefix="quickfill-typing-") as folder:
+        return asyncio.run(_replay(repository, keys, model, other_files, Path(folder).resolve()))
 
 
-async def _replay(repository: Path, keys: int, model: str | None) -> Session:
+async def _replay(repository: Path, keys: int, model: str | None, other_files: bool, folder: Path) -> Session:
     history = changes(repository)
     first = next(history, None)
     if first is None:  # before a server is started for nothing
@@ -107,11 +113,17 @@ async def _replay(repository: Path, keys: int, model: str | None) -> Session:
     client = LanguageClient("quickfill-bench", "1")
     command = ["-m", "lsp_server", "lsp", "--stdio", *(["--model", model] if model else [])]
     await client.start_io(sys.executable, *command)
+    workspace = Workspace(client, repository, folder)
+    workspace.go_to(first.commit)
     await client.initialize_async(
-        types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options={"acceptance_log": False})
+        types.InitializeParams(
+            capabilities=types.ClientCapabilities(),
+            workspace_folders=[types.WorkspaceFolder(folder.as_uri(), repository.name)],
+            initialization_options={"acceptance_log": False, "other_files": other_files},
+        )
     )
     client.initialized(types.InitializedParams())
-    typist = Typist(client, Tally())
+    typist = Typist(client, Tally(), workspace)
     with Progress(disable=not sys.stderr.isatty()) as bars:
         bar = bars.add_task(repository.name, total=keys)
         edits = await _type(typist, chain([first], history), keys, lambda done: bars.update(bar, completed=done))
@@ -141,23 +153,63 @@ async def _type(typist: Typist, history: Iterable[Change], keys: int, progress: 
     return edits
 
 
+class Workspace:
+    """A folder with the repository's files as they were before a commit, and as they were saved since; the server hears of it."""
+
+    def __init__(self, client: LanguageClient, repository: Path, folder: Path) -> None:
+        self._client, self._repository, self.folder = client, repository, folder
+        self._commit = ""
+        self._files: dict[str, str] = {}
+
+    def go_to(self, commit: Commit) -> None:
+        if commit.name == self._commit:
+            return
+        known, self._commit = bool(self._commit), commit.name
+        before, self._files = self._files, files_before(self._repository, commit)
+        events = [self._event(path, types.FileChangeType.Deleted) for path in before.keys() - self._files.keys()]
+        for path in before.keys() - self._files.keys():
+            (self.folder / path).unlink()
+        for path, text in self._files.items():
+            if before.get(path) != text:
+                self._write(path, text)
+                events.append(self._event(path, types.FileChangeType.Changed))
+        if known:
+            self._client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(events))
+
+    def save(self, path: str, text: str) -> None:
+        self._files[path] = text
+        self._write(path, text)
+        changed = [self._event(path, types.FileChangeType.Changed)]
+        self._client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(changed))
+
+    def _write(self, path: str, text: str) -> None:
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_text(text)
+
+    def _event(self, path: str, kind: types.FileChangeType) -> types.FileEvent:
+        return types.FileEvent((self.folder / path).as_uri(), kind)
+
+
 class Typist:
     """Works in one file at a time, of which it always has the text that the server should have, too."""
 
-    def __init__(self, client: LanguageClient, tally: Tally) -> None:
+    def __init__(self, client: LanguageClient, tally: Tally, workspace: Workspace) -> None:
         self.tally = tally
-        self._client = client
-        self._text, self._uri, self._version, self._files = "", "", 0, 0
+        self._client, self._workspace = client, workspace
+        self._path, self._text, self._uri, self._version, self._files = "", "", "", 0, 0
 
     async def open(self, change: Change) -> None:
+        self._workspace.go_to(change.commit)
         self._files += 1
-        self._text, self._uri, self._version = change.before, f"file:///replay/{self._files}/{change.path}", 1
+        self._path, self._text, self._version = change.path, change.before, 1
+        self._uri = (self._workspace.folder / change.path).as_uri()
         item = types.TextDocumentItem(self._uri, "python", self._version, self._text)
         self._client.text_document_did_open(types.DidOpenTextDocumentParams(item))
         if self._files == 1:
             await self._ask(len(self._text))  # waits until the model is loaded
 
     def close(self) -> None:
+        self._workspace.save(self._path, self._text)
         self._client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(self._uri)))
 
     def replace(self, at: int, removed: int, text: str) -> None:

@@ -83,6 +83,9 @@ def load(
 def bench_typing(
     repositories: Annotated[list[Path], typer.Argument(metavar="REPOSITORY...", help="Git repositories with Python code.")],
     keys: Annotated[int, typer.Option("--keys", min=1, help="How many keys are pressed in each.")] = 2000,
+    other_files: Annotated[
+        bool, typer.Option("--other-files/--no-other-files", help="Without: the server sees the file that is typed in alone.")
+    ] = True,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw what came of it here (.png or .svg).")] = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -93,7 +96,7 @@ def bench_typing(
 
     check_plot(plot)
     with one_line_errors():
-        sessions = [benchmark.replay(repository.absolute(), keys, model) for repository in repositories]
+        sessions = [benchmark.replay(repository.absolute(), keys, model, other_files) for repository in repositories]
         if plot is not None:
             benchmark.draw(sessions, plot)
     if as_json:
