@@ -30,11 +30,11 @@ def test_what_is_hidden_is_the_end_of_a_line(workspace: Path) -> None:
 
 
 def test_the_sources_are_measured_on_the_same_places(workspace: Path, bundled: Engine) -> None:
-    nothing, anything, similar = measure(bundled, [workspace], 8)
-    assert (nothing.n, anything.n, similar.n) == (8, 8, 8)
+    nothing, anything, similar, copied = measure(bundled, [workspace], 8)
+    assert (nothing.n, anything.n, similar.n, copied.n) == (8, 8, 8, 8)
     assert nothing.tokens == 0
     assert anything.tokens > 0
-    assert similar.tokens > 0
+    assert similar.tokens == copied.tokens > 0
     assert nothing.gain.value == 0
     assert similar.gain.value == pytest.approx(similar.exact.value - nothing.exact.value)
 
@@ -80,8 +80,8 @@ def test_a_case_of_a_commit_is_as_the_files_were_when_a_line_was_written(reposit
 
 
 def test_the_files_edited_lately_are_a_source(repository: Path, bundled: Engine) -> None:
-    nothing, similar, edited, diff = measure_commits(bundled, [repository], 5)
-    assert {source.n for source in (nothing, similar, edited, diff)} == {1}
+    nothing, similar, copied, edited, diff = measure_commits(bundled, [repository], 5)
+    assert {source.n for source in (nothing, similar, copied, edited, diff)} == {1}
     assert nothing.tokens == 0
     assert min(similar.tokens, edited.tokens, diff.tokens) > 0
 

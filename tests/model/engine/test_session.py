@@ -131,7 +131,9 @@ def test_what_an_owner_s_texts_begin_with_is_read_once(random_engine: Engine) ->
     for session in ("", "another window"):
         warm = asked("a, ", session, "ann")
         assert warm.encoded_tokens <= 5
-        assert warm.candidates == cold.candidates
+        [(found, expected)] = zip(warm.candidates, cold.candidates, strict=True)
+        assert found.texts == expected.texts
+        assert found.score == pytest.approx(expected.score, abs=1e-9)  # what is read in other chunks is rounded otherwise
     assert asked("a, ", "", "bob").encoded_tokens == asked("a, ", "", "").encoded_tokens == cold.encoded_tokens
 
 
