@@ -57,6 +57,7 @@ STATUS = "quickfill/status"  # a notification, for clients whose experimental ca
 LOOK_SECONDS = 10.0  # between two looks at what is left of what was taken
 LOADING = "quickfill/loading"  # the token of the progress that is shown meanwhile
 PROJECT_PATIENCE = 30.0  # seconds that an engine gets to learn a workspace before it is told again
+REST = 4.0  # times as long as it took to look for secrets in a file: who types meanwhile must not wait for it
 MOST_TOLD = 6_000_000  # characters of a workspace that suggestions are copied from
 Result = TypeVar("Result")
 
@@ -228,7 +229,9 @@ class Quickfill(LanguageServer):
                 size += len(file.text)
                 if size > MOST_TOLD:
                     break
+                began = time.perf_counter()
                 texts[str(file.path)] = without_secrets((file.text,))[0]
+                time.sleep(REST * (time.perf_counter() - began))
             engine.result().tell(self._project, texts, [os.path.abspath(path) for path in gone], whole)
 
     def watch_files(self) -> None:

@@ -7,6 +7,7 @@ thread of its own, so that nobody who waits for a suggestion waits for that.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from model.infilling.ngrams import NgramIndex
 from model.tokenization.tokenizer import Tokenizer
 
 MOST_TOKENS = 2_000_000  # of a project: 28 MB. The texts that were told first count
+REST = 4.0  # times as long as a text took: who types meanwhile must not wait for it
 KEPT = 4  # projects; that which nobody asked for longest goes first
 
 
@@ -61,7 +63,9 @@ class Projects:
             room += len(known.pop(name, ()))
             if room <= 0:
                 break
+            began = time.perf_counter()
             tokens = np.array(self._tokenizer.encode_once(text)[:room], np.uint16)
+            time.sleep(REST * (time.perf_counter() - began))
             room -= len(tokens)
             known[name] = tokens
         index = NgramIndex(known, self._tokenizer.ordinary)
