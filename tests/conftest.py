@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from lsprotocol import types
@@ -16,6 +17,10 @@ from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import BUNDLED, Model, load_model, read_card
 from model.engine.engine import Engine
 from model.tokenization.tokenizer import Tokenizer
+
+# A machine that has other work, or compiles a kernel, takes longer for one example than for another: that is no failure.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
