@@ -226,6 +226,8 @@ class Quickfill(LanguageServer):
         if self._remote is None and engine is not None and engine.done() and not engine.exception():
             texts, size = {}, 0
             for file in files:
+                if not self.neighbours.serves:
+                    return  # the server is being shut down: nobody waits for the rest
                 size += len(file.text)
                 if size > MOST_TOLD:
                     break

@@ -31,6 +31,7 @@ class Projects:
         self._texts: dict[str, dict[str, NDArray[np.uint16]]] = {}  # the worker's alone
         self._indices: OrderedDict[str, NgramIndex] = OrderedDict()
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._worker = ThreadPoolExecutor(1, "projects")
 
     def tell(self, project: str, texts: Mapping[str, str], gone: Sequence[str] = (), whole: bool = False) -> Future[None]:
@@ -50,6 +51,7 @@ class Projects:
             return index
 
     def close(self) -> None:
+        self._closed.set()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _learn(self, project: str, texts: Mapping[str, str], gone: Sequence[str], whole: bool) -> None:
@@ -65,7 +67,8 @@ class Projects:
                 break
             began = time.perf_counter()
             tokens = np.array(self._tokenizer.encode_once(text)[:room], np.uint16)
-            time.sleep(REST * (time.perf_counter() - began))
+            if self._closed.wait(REST * (time.perf_counter() - began)):
+                return
             room -= len(tokens)
             known[name] = tokens
         index = NgramIndex(known, self._tokenizer.ordinary)
