@@ -16,7 +16,9 @@ LINE_TOKENS = 64
 def copied(tokenizer: Tokenizer, case: Case) -> str:
     """The case's answer, copied token by token from behind the longest match in what is visible."""
     if case.kind not in (Kind.WHOLE_LINE, Kind.SEVERAL_LINES):
-        return _copy(tokenizer, case.prefix, case.suffix, LINE_TOKENS, 1)[0]
+        line = _copy(tokenizer, case.prefix, case.suffix, LINE_TOKENS, 1)[0]
+        right = case.suffix.partition("\n")[0]  # a copy that reaches what stands to the right has closed the hole
+        return line.partition(right)[0] if right else line
     # A line break and the indentation behind it are one token, so whole lines are copied from behind the line above.
     above, found, _ = case.prefix.rpartition("\n")
     if not found:
@@ -45,7 +47,7 @@ def _copy(tokenizer: Tokenizer, prefix: str, suffix: str, most_tokens: int, most
 
 
 def floor(case: Case) -> str:
-    """`pass`, as deep as the line above, for whole lines; nothing for the end of a line."""
+    """`pass`, as deep as the line above, for whole lines; nothing within a line."""
     if case.kind not in (Kind.WHOLE_LINE, Kind.SEVERAL_LINES):
         return ""
     above = next((line for line in reversed(case.prefix.split("\n")) if line.strip()), "")

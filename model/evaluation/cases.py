@@ -25,7 +25,9 @@ _LANGUAGE = Language(tree_sitter_python.language())
 
 
 class Kind(StrEnum):
-    """Where the cursor stands. Behind the first six the rest of a line is hidden; at the last two, lines with their breaks."""
+    """Where the cursor stands. Behind the first six the rest of a line is hidden; then a part of one, with text to its right; at
+    the last two, lines with their breaks.
+    """
 
     LINE_START = "line start"  # behind the indentation
     IDENTIFIER = "inside an identifier"
@@ -33,6 +35,7 @@ class Kind(StrEnum):
     CALL = "in a call's brackets"
     TEXT = "in a string or comment"
     ELSEWHERE = "elsewhere in a line"
+    WITHIN_LINE = "text to the right"
     WHOLE_LINE = "whole line"
     SEVERAL_LINES = "several lines"
 
@@ -88,6 +91,20 @@ def line_ends(documents: Sequence[Document], count: int, seed: int = 0) -> list[
         start = _offset(lines, number)
         cut = start + int(rng.integers(indent, max(indent + 1, len(line) - 4)))
         return _case(None, document, cut, start + len(line))
+
+    return _sample(documents, count, seed, draw)
+
+
+def within_lines(documents: Sequence[Document], count: int, seed: int = 0) -> list[Case]:
+    """Hidden parts of lines, cut anywhere behind the indentation: something is hidden, and something stands to its right."""
+
+    def draw(rng: np.random.Generator, document: Document, lines: list[str], number: int) -> Case | None:
+        line = lines[number].rstrip()
+        indent = len(line) - len(line.lstrip())
+        if not _is_code(line) or len(line) - indent < 8:
+            return None
+        start, end = (_offset(lines, number) + cut for cut in sorted(rng.integers(indent, len(line), 2).tolist()))
+        return _case(Kind.WITHIN_LINE, document, start, end) if document.text[start:end].strip() else None
 
     return _sample(documents, count, seed, draw)
 

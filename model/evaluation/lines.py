@@ -15,7 +15,7 @@ from rich.progress import track
 
 from model.engine.engine import Engine
 from model.evaluation.baselines import copied, floor
-from model.evaluation.cases import Case, Kind, blocks, line_ends, read_code, whole_lines
+from model.evaluation.cases import Case, Kind, blocks, line_ends, read_code, whole_lines, within_lines
 from model.evaluation.humaneval_infilling import first_line
 from model.evaluation.intervals import Estimate, difference, mean, share
 from model.evaluation.replies import Costs, Reply, ask_all, costs
@@ -73,13 +73,13 @@ class Report:
 def evaluate(
     engine: Engine, path: Path, limit: int, checked: bool = True, twin: Engine | None = None, candidates: int = 1
 ) -> Report:
-    """The report over `limit` ends of lines, and a quarter as many whole lines and blocks. Raises ValueError for no such code."""
+    """The report over `limit` ends of lines, and a quarter as many parts of lines, whole lines and blocks. Raises ValueError for no such code."""
     documents = read_code(path)
     ends = line_ends(documents, limit)
     if not ends:
         raise ValueError(f"{path} holds no line whose end can be hidden")
     extra = -(-limit // EXTRA_SHARE)
-    cases = [*ends, *whole_lines(documents, extra), *blocks(documents, extra)]
+    cases = [*ends, *within_lines(documents, extra), *whole_lines(documents, extra), *blocks(documents, extra)]
     engines = {"model": engine} | ({"twin": twin} if twin else {})
     for one in engines.values():
         one.warm_up()

@@ -173,16 +173,17 @@ def test_a_future_that_its_asker_cancels_does_not_stop_the_engine(scheduler: Sch
 
 def test_the_earliest_deadline_comes_first_where_not_all_fit(scheduler: Scheduler) -> None:
     seen: list[str] = []
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
 
     def first() -> Passes[str]:
+        begun.set()
         gate.wait()  # until all others have arrived
         return (yield from endless(RowCache(NETWORK), seen, "first", ROWS, 1))
 
-    tasks = [Task(first())]
+    futures = [scheduler.submit(Task(first()))]
+    assert begun.wait(20)  # or the others could be there already when the engine first looks who is to have a pass
     for name, deadline in (("late", 30.0), ("soon", 10.0), ("middle", 20.0)):
-        tasks.append(Task(endless(RowCache(NETWORK), seen, name, ROWS, 2), deadline=deadline))
-    futures = [scheduler.submit(task) for task in tasks]
+        futures.append(scheduler.submit(Task(endless(RowCache(NETWORK), seen, name, ROWS, 2), deadline=deadline)))
     gate.set()
     assert [future.result(20) for future in futures] == ["first", "late", "soon", "middle"]
     assert [name for name in seen if name != "first"] == ["soon", "soon", "middle", "middle", "late", "late"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.evaluation.baselines import copied, floor
-from model.evaluation.cases import Case, Kind, blocks, kind_of_line_end, line_ends, read_code, whole_lines
+from model.evaluation.cases import Case, Kind, blocks, kind_of_line_end, line_ends, read_code, whole_lines, within_lines
 from model.tokenization.tokenizer import Tokenizer
 from model.training.documents import Document
 
@@ -48,7 +48,7 @@ def own_code() -> list[Document]:
 
 def test_a_case_is_a_piece_of_its_file(own_code: list[Document]) -> None:
     texts = [document.text for document in own_code]
-    for case in [*line_ends(own_code, 40), *whole_lines(own_code, 20), *blocks(own_code, 20)]:
+    for case in [*line_ends(own_code, 40), *within_lines(own_code, 40), *whole_lines(own_code, 20), *blocks(own_code, 20)]:
         assert any(case.prefix + case.hidden + case.suffix in text for text in texts)
 
 
@@ -57,6 +57,10 @@ def test_each_sample_hides_what_it_says(own_code: list[Document]) -> None:
         assert "\n" not in case.hidden
         assert len(case.hidden) >= 4 or case.kind is Kind.LINE_START
         assert case.suffix[:1] in ("\n", "")
+    for case in within_lines(own_code, 40):
+        assert case.hidden.strip()
+        assert "\n" not in case.hidden
+        assert case.suffix.partition("\n")[0].strip()
     for case in whole_lines(own_code, 20):
         assert case.prefix.endswith("\n") or not case.prefix
         assert case.hidden.count("\n") == 1
@@ -98,6 +102,11 @@ def test_a_line_that_stood_before_is_copied(tokenizer: Tokenizer) -> None:
 
 def test_a_copy_of_lines_ends_where_the_text_behind_the_hole_begins(tokenizer: Tokenizer) -> None:
     case = Case(Kind.SEVERAL_LINES, "p", TWICE, "    total = width * height\n", "    return total\n")
+    assert copied(tokenizer, case) == case.hidden
+
+
+def test_a_copy_ends_where_the_text_to_the_right_begins(tokenizer: Tokenizer) -> None:
+    case = Case(Kind.WITHIN_LINE, "p", TWICE + "    total =", " width *", " height\n    return total\n")
     assert copied(tokenizer, case) == case.hidden
 
 
