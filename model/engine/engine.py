@@ -187,7 +187,7 @@ class Engine:
         end = time.perf_counter()
         timings = {**job.work.seconds, "filter": end - before, "total": end - began}
         return Infilling(
-            tuple(candidates),
+            tuple(candidates if request.given else candidates[: request.candidates]),
             reason,
             steps=job.work.steps,
             forward_passes=job.work.forward_passes,

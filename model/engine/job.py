@@ -165,17 +165,23 @@ class Job:
             ahead.encode() if ahead else None,
         )
         sources, elsewhere = self._sources(continuation.keys), resources.elsewhere(*request.project)
-        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, resources.copy_gate, sources, elsewhere)
+        # Of texts of several lines the likeliest is too short; one that is to fill its tokens is not looked for by its end.
+        searching = one_line and request.whole_lines and request.passes is None
+        branches = request.branches * (1 + candidates) // 2 if searching else 0
+        beginnings, gate = 1 if branches else candidates, resources.copy_gate
+        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:
             if self._watch is not None:
                 self._watch([*earlier, [t for t in tokens if t != tokenizer.eos], *([tokenizer.mask] for _ in range(later))])
 
-        while candidates > 1 and self._deadline.passes_left(0, candidates * MOST_NODES, continuation.keys) < LEAST_PASSES:
-            candidates -= 1
+        while beginnings > 1 and self._deadline.passes_left(0, beginnings * MOST_NODES, continuation.keys) < LEAST_PASSES:
+            beginnings -= 1
         with self._timed("denoise"):
-            chains = yield from decoder.run(continuation, unread, owed.encode(), candidates, self._deadline, watch)
+            chains = yield from decoder.run(continuation, unread, owed.encode(), beginnings, self._deadline, watch, candidates)
+            if branches:
+                chains.sort(key=lambda chain: (not chain.complete, -sum(chain.scores)))
             self._session.adopt(unread)
             stuck = one_line and chains and not any(self._is_going_well(chain) for chain in chains)
             rows = WAYS_OUT * MOST_NODES

@@ -73,7 +73,10 @@ class Report:
 def evaluate(
     engine: Engine, path: Path, limit: int, checked: bool = True, twin: Engine | None = None, candidates: int = 1
 ) -> Report:
-    """The report over `limit` ends of lines, and a quarter as many parts of lines, whole lines and blocks. Raises ValueError for no such code."""
+    """The report over `limit` ends of lines, and a quarter as many of each kind that has a sample of its own.
+
+    Raises ValueError for no such code.
+    """
     documents = read_code(path)
     ends = line_ends(documents, limit)
     if not ends:

@@ -1,8 +1,8 @@
 """Checked decoding: drafts are re-read causally, and the longest run the model itself would have written is kept.
 
 Knows the tokens of one hole, drafts and acceptance. Knows no text cache's upkeep; whether there is time for a pass it asks the
-deadline. What it writes is, token for token, what greedy decoding one token at a time writes (tested against `reference.py`);
-drafts only change how many passes it takes. Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with
+deadline. What it writes is, token for token, what decoding one token at a time writes (tested against `reference.py`); drafts
+only change how many passes it takes. Speculative sampling's greedy case (Leviathan et al. 2023; Stern et al. 2018), with
 the model as one of its own drafters (TiDAR, 2025).
 """
 
@@ -18,14 +18,16 @@ from torch import Tensor
 from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Copies, CopyGate, Text, Trail
 from model.infilling.deadline import Deadline
-from model.infilling.drafts import COPY, ELSEWHERE, LEAST_CHANCE, Drafter, DraftTree, Trails, Trust
+from model.infilling.drafts import COPY, ELSEWHERE, LEAST_CHANCE, MOST_NODES, SIBLING, Drafter, DraftTree, Trails, Trust
 from model.infilling.ngrams import Elsewhere
 from model.infilling.passes import Continuation, Passes, Row
+from model.infilling.search import ALTERNATIVES, Frontier, NoSibling, Sibling
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
 SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is nearly never right at this model's size
 LAST_SLOTS = 16  # of the canvas that ends a hole without a check
+BRANCH_NODES = 6  # of a branch's draft: a handful of branches share a pass
 LONGEST_PERIOD, LEAST_REPEATED = 8, 16  # tokens; so many that repeat a period at least three times are a circle
 
 
@@ -80,7 +82,8 @@ class Chain:
     """One candidate as it grows: `tokens`, `<eos>` included where the model wrote it, and their log probabilities."""
 
     owed: bytes
-    trails: Trails  # the visible text's first, then those of what stands elsewhere, if it counts, and of the sources' texts
+    # The visible text's first, then those of what stands elsewhere, if it counts, and of the sources' texts; a sibling's last.
+    trails: Trails
     unread: list[int]  # tokens at its end that no pass has read: the newest one, at first the visible text's last ones
     tokens: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -93,6 +96,22 @@ class Chain:
     hurried: bool = False  # its end was written without a check
     unwanted: bool = False  # its log probability fell below what is wanted
     growing: bool = True  # neither complete nor given up
+    stem: int = 0  # rows before that of its first token
+    ways: list[_Way] = field(default_factory=list)  # where a branch could leave it; kept for a search alone
+    most_nodes: int = MOST_NODES  # of its draft
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A token that was not written at a place of a chain, and what was known there."""
+
+    chain: Chain
+    place: int
+    token: int
+    score: float
+    trails: Trails
+    owed: bytes
+    bare: bool
 
 
 @dataclass(frozen=True)
@@ -118,35 +137,41 @@ class CheckedDecoder:
         gate: CopyGate | None,
         sources: Sources,
         elsewhere: Elsewhere | None = None,
+        branches: int = 0,
     ) -> None:
+        """`branches`: so many other texts are tried at most, in search of the likeliest whole one."""
         self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
         copies = Copies(visible[:-1], tokenizer.ordinary)
         self._ending = copies.ending
         self._next = Next(tokenizer, healing, limits, gate, elsewhere)
         others: tuple[tuple[str, Text], ...] = () if elsewhere is None else ((ELSEWHERE, elsewhere.texts),)
-        texts = ((COPY, copies), *others, *sources.texts)
+        siblings: tuple[tuple[str, Text], ...] = ((SIBLING, NoSibling()),) if branches else ()
+        texts = ((COPY, copies), *others, *sources.texts, *siblings)
         silent = frozenset() if sources.copies else frozenset([COPY, ELSEWHERE])
         self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
         self._trails = tuple(text.trail(visible[:-1]) for _, text in texts)
         self._slots = SLOTS if sources.canvas else 0
+        self._branches = branches
 
     def run(
         self,
         continuation: Continuation,
         unread: Sequence[int],
         owed: bytes,
-        candidates: int,
+        beginnings: int,
         deadline: Deadline,
         watch: Callable[[list[int]], None] | None = None,
+        wanted: int = 1,
     ) -> Passes[list[Chain]]:
-        """Chains for the `candidates` likeliest first tokens, the greedy one first.
+        """Chains for the `beginnings` likeliest first tokens, the greedy one first; then those that the search for the `wanted`
+        likeliest texts found.
 
         `unread` are the last visible tokens, the hole's mark included, which the continuation does not stand behind yet: the
         first pass reads them into its rows 0, 1, ... Of the passes that the deadline leaves, the last one writes what is left
         of the hole without a check; one pass there is in any case. `watch` is shown what the greedy chain has written after
         each.
         """
-        chains = yield from self._first_pass(continuation, unread, owed, candidates, deadline)
+        chains = yield from self._first_pass(continuation, unread, owed, beginnings, deadline)
         while growing := [chain for chain in chains if chain.growing]:
             if watch is not None:
                 watch(chains[0].tokens)
@@ -160,10 +185,63 @@ class CheckedDecoder:
             yield from self._step(continuation, growing)
         if watch is not None and chains:
             watch(chains[0].tokens)
+        if self._branches:
+            chains += yield from self._search(continuation, chains, wanted, deadline)
         return chains
 
+    def _search(
+        self, continuation: Continuation, chains: Sequence[Chain], wanted: int, deadline: Deadline
+    ) -> Passes[list[Chain]]:
+        """Whole texts that may be likelier than these, while there is time: from where something else was likely, best first."""
+        frontier: Frontier[_Way] = Frontier(wanted, self._limits.least_score, self._branches)
+        found: list[Chain] = []
+
+        def note(chains: Sequence[Chain]) -> None:
+            for chain in chains:
+                if chain.complete:
+                    frontier.note(self._tokenizer.decode_bytes(chain.tokens), sum(chain.scores))
+
+        note(chains)
+        written = chains
+        while True:
+            for chain in written:
+                for way in chain.ways:
+                    frontier.add(sum(chain.scores[: way.place]) + way.score, way)
+            written = growing = [self._branch(way) for way in frontier.take()]
+            if not written:
+                return found
+            while True:
+                note(growing)
+                found += [chain for chain in growing if chain.complete]
+                growing = [chain for chain in growing if chain.growing and sum(chain.scores) > frontier.bar]
+                if not growing:
+                    break
+                rows = sum(1 + len(chain.draft.nodes) for chain in growing)
+                if not deadline.passes_left(continuation.passes, rows, continuation.keys):
+                    return found
+                yield from self._step(continuation, growing)
+
+    def _branch(self, way: _Way) -> Chain:
+        left = way.chain
+        written = [token for token in left.tokens if token < self._tokenizer.ordinary]
+        branch = Chain(
+            way.owed,
+            (*way.trails[:-1], Sibling(written, way.place)),
+            [],
+            left.tokens[: way.place],
+            left.scores[: way.place],
+            left.rows[: left.stem + way.place],
+            bare=way.bare,
+            stem=left.stem,
+            most_nodes=BRANCH_NODES,
+        )
+        self._write(branch, way.score, way.token)
+        if branch.growing:
+            branch.draft = self._draft(branch, [])
+        return branch
+
     def _first_pass(
-        self, continuation: Continuation, unread: Sequence[int], owed: bytes, candidates: int, deadline: Deadline
+        self, continuation: Continuation, unread: Sequence[int], owed: bytes, beginnings: int, deadline: Deadline
     ) -> Passes[list[Chain]]:
         chain = Chain(owed, self._trails, list(unread))
         hurried = deadline.passes_left(0, len(unread) + LAST_SLOTS, continuation.keys) <= 1
@@ -171,17 +249,18 @@ class CheckedDecoder:
             chain.draft = self._draft(chain, [])
         reading = yield from self._read(continuation, [chain], LAST_SLOTS if hurried else self._slots)
         root = reading.roots[0]
-        best = torch.topk(self._next.scores(reading.logits[0], chain.trails, chain.owed, chain.bare), candidates)
+        best = torch.topk(self._next.scores(reading.logits[0], chain.trails, chain.owed, chain.bare), beginnings)
         read = [reading.start + row for row in range(root + 1)]
         others = []
         for score, token in zip(best.values.tolist()[1:], best.indices.tolist()[1:], strict=True):
             if score > float("-inf"):
-                other = Chain(owed, self._trails, [], rows=list(read))
-                self._write(other, token, score)
+                other = Chain(owed, self._trails, [], rows=list(read), stem=len(read))
+                self._write(other, score, token)
                 other.draft = self._draft(other, [])
                 others.append(other)
         if best.values[0] == float("-inf"):
             return []
+        chain.stem = len(read)
         if hurried:
             self._finish_from(continuation, reading, [chain])
         else:
@@ -189,10 +268,19 @@ class CheckedDecoder:
         return [chain, *others]
 
     def _write_likeliest(self, chain: Chain, logits: Tensor) -> None:
-        score, token = self._next.likeliest(logits, chain.trails, chain.owed, chain.bare)
-        self._write(chain, token, score)
+        if not self._branches:
+            self._write(chain, *self._next.likeliest(logits, chain.trails, chain.owed, chain.bare))
+            return
+        best, *others = self._next.ranked(logits, chain.trails, chain.owed, chain.bare, ALTERNATIVES)
+        place = len(chain.tokens)
+        chain.ways += [
+            _Way(chain, place, token, score, chain.trails, chain.owed, chain.bare)
+            for score, token in others
+            if score > float("-inf")
+        ]
+        self._write(chain, *best)
 
-    def _write(self, chain: Chain, token: int, score: float) -> None:
+    def _write(self, chain: Chain, score: float, token: int) -> None:
         chain.tokens.append(token)
         chain.unread = [token]
         chain.scores.append(score)
@@ -228,7 +316,7 @@ class CheckedDecoder:
             for slot in range(number * LAST_SLOTS + 1, (number + 1) * LAST_SLOTS):
                 if not chain.growing:
                     break
-                self._write_likeliest(chain, logits[slot])
+                self._write(chain, *self._next.likeliest(logits[slot], chain.trails, chain.owed, chain.bare))
 
     def _read(self, continuation: Continuation, chains: list[Chain], slots: int) -> Passes[_Reading]:
         rows: list[Row] = []
@@ -294,7 +382,7 @@ class CheckedDecoder:
 
     def _draft(self, chain: Chain, slots: list[tuple[int, float]]) -> DraftTree:
         ending = [*self._ending, *chain.tokens][-2:]
-        most = self._limits.max_tokens - len(chain.tokens) - 1
+        most = min(chain.most_nodes, self._limits.max_tokens - len(chain.tokens) - 1)
         forbidden = self._healing.forbidden(chain.owed) if chain.owed else None
         return self._drafter.tree(ending, chain.trails, slots, most, forbidden)
 
@@ -324,7 +412,12 @@ class Next:
         found = self._written(logits)
         for gate, trail in self._gates(trails):
             found = gate.mixed(found, trail.followers())
-        return self._fitting(found, owed, at_start)
+        return self._fitting(found, owed, at_start) if owed or at_start else found
+
+    def ranked(self, logits: Tensor, trails: Trails, owed: bytes, at_start: bool, count: int) -> list[tuple[float, int]]:
+        """The greatest of these scores, and their tokens."""
+        best = torch.topk(self.scores(logits, trails, owed, at_start), count)
+        return list(zip(best.values.tolist(), best.indices.tolist(), strict=True))
 
     def likeliest(self, logits: Tensor, trails: Trails, owed: bytes, at_start: bool) -> tuple[float, int]:
         """The greatest of these scores, and its token."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Text, Trail
 
-COPY, ELSEWHERE, PREVIOUS, TABLE, CANVAS = "copy", "elsewhere", "previous", "table", "canvas"  # the sources
+COPY, ELSEWHERE, PREVIOUS, SIBLING, TABLE, CANVAS = "copy", "elsewhere", "previous", "sibling", "table", "canvas"  # the sources
 MOST_NODES = 16  # of one pass: on a CPU a pass over a dozen rows costs little more than one over a single row
 LEAST_CHANCE = 0.02  # of a node to be accepted, where no costs are known: below it its row is not worth reading
 # How likely a copied token is to be kept, by the length of the match: where `Trust` begins.

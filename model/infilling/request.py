@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+BRANCHES = 8  # where nobody says otherwise
 LEAST_CONTEXT, MOST_CONTEXT = 64, 1 << 16  # tokens
 
 
@@ -32,6 +33,9 @@ class InfillRequest:
     allow_empty: bool = True  # False: a hole gets at least one token, as one who asks by hand expects
     checked: bool = True  # False: pure diffusion, faster and less careful
     passes: int | None = None  # of a hole: the last of so many writes what is left of it unchecked
+    branches: int = (
+        BRANCHES  # other texts of one line that are tried, in search of the likeliest; 0: greedy, as a text of lines is
+    )
     drafts: bool = True  # False: checked decoding goes one token at a time, as a plain autoregressive model does
     gamma: float | None = None  # nats; the joint-error budget of one unchecked step; None: what the time that is left allows
     context_tokens: int = 1024  # most visible tokens
@@ -41,6 +45,8 @@ class InfillRequest:
         """Raises ValueError, in one sentence, for what cannot be asked."""
         if self.candidates < 1 or self.max_tokens < 1:
             raise ValueError("candidates and max_tokens must be at least 1")
+        if self.branches < 0:
+            raise ValueError(f"branches must be at least 0, got {self.branches}")
         if self.given and len(self.parts) != 2:
             raise ValueError("texts can be given for one hole only")
         if self.passes is not None and self.passes < 1:

@@ -21,7 +21,7 @@ from model.evaluation.rivals.recompute import Recompute
 from model.evaluation.rivals.rival import Prompt
 from model.infilling.checked import Limits
 from model.infilling.layout import encode_visible
-from model.infilling.reference import greedy
+from model.infilling.reference import Reference
 from model.tokenization.healing import split_partial_word
 
 SOURCE = inspect.getsource(textwrap)
@@ -41,7 +41,7 @@ PROMPTS = [prompt(SOURCE.index("(", start) + 1) for start in (2000, 5000, 9000)]
 
 def test_the_greedy_text_is_that_of_decoding_with_everything_recomputed() -> None:
     for one in PROMPTS:
-        expected, _ = greedy(MODEL.network, MODEL.tokenizer, one.visible, Limits(FILL, False))
+        expected = Reference(MODEL.network, MODEL.tokenizer, one.visible, Limits(FILL, False)).greedy().tokens
         assert one.greedy == [token for token in expected if token != MODEL.tokenizer.eos]
 
 

@@ -22,10 +22,10 @@ from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
 from model.infilling.ngrams import Elsewhere, NgramIndex, OtherTexts
 from model.infilling.passes import Continuation, run_alone
-from model.infilling.reference import greedy
+from model.infilling.reference import Reference
 from model.infilling.request import InfillRequest
 from model.infilling.unchecked import fill_unchecked
-from model.tokenization.healing import Healing
+from model.tokenization.healing import Healing, split_partial_word
 from model.tokenization.tokenizer import Tokenizer
 
 SOURCE = inspect.getsource(textwrap)
@@ -57,8 +57,8 @@ def checked_and_greedy(
         rows = Continuation(reader, session.cache, base)
         decoder = CheckedDecoder(tokenizer, Healing(tokenizer), limits, visible, gate, sources, elsewhere)
         chain = run_alone(reader, decoder.run(rows, visible[base:], owed, 1, Deadline()))[0]
-    expected, passes = greedy(network, tokenizer, visible, limits, owed, gate, elsewhere)
-    return chain.tokens, rows.passes, expected, passes
+    expected = Reference(network, tokenizer, visible, limits, owed, gate, elsewhere).greedy().tokens
+    return chain.tokens, rows.passes, expected, len(expected)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -102,6 +102,43 @@ def test_the_bundled_model_is_greedy_too_and_needs_half_the_passes(bundled: Engi
         assert tokens == expected
         total, reference = total + passes, reference + one_by_one
     assert total < 0.6 * reference
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_the_search_finds_what_it_would_find_one_token_at_a_time(bundled: Engine, seed: int, wanted: int) -> None:
+    model, branches, at = bundled.model, 10, 600 + 577 * seed
+    assert model.card.copy_gate is not None
+    prefix, owed = split_partial_word(SOURCE[:at])
+    visible = encode_visible(model.tokenizer, (prefix, SOURCE[SOURCE.index("\n", at) :]), budget=300)
+    limits, gate = Limits(20, True, allow_empty=False), CopyGate(model.card.copy_gate)
+    expected = Reference(model.network, model.tokenizer, visible, limits, owed.encode(), gate).likeliest(branches, wanted)
+    reader = InferenceNetwork(model.network)
+    for sources in (Sources(False, True, model.trigrams), Sources(copies=False)):
+        session = Session(model.network)
+        with torch.inference_mode():
+            run_alone(reader, session.encode(visible, leave=8))
+            base = len(session.tokens)
+            rows = Continuation(reader, session.cache, base)
+            decoder = CheckedDecoder(model.tokenizer, Healing(model.tokenizer), limits, visible, gate, sources, None, branches)
+            chains = run_alone(reader, decoder.run(rows, visible[base:], owed.encode(), 1, Deadline(), wanted=wanted))
+        chains.sort(key=lambda chain: sum(chain.scores))
+        spelled = {model.tokenizer.decode_bytes(chain.tokens): chain for chain in chains if chain.complete}  # the likeliest way
+        whole = sorted(spelled.values(), key=lambda chain: -sum(chain.scores))[:wanted]
+        assert [chain.tokens for chain in whole] == [text.tokens for text in expected]
+        assert [sum(chain.scores) for chain in whole] == pytest.approx([sum(text.scores) for text in expected], abs=1e-3)
+
+
+def test_what_is_found_is_at_least_as_likely_as_the_greedy_text(bundled: Engine) -> None:
+    likelier = 0
+    for start in range(600, 4600, 400):
+        request = InfillRequest((SOURCE[:start], SOURCE[SOURCE.index("\n", start) :]), single_line=True, allow_empty=False)
+        [greedy] = bundled.infill(replace(request, branches=0)).candidates
+        [found] = bundled.infill(request).candidates
+        assert found.score >= greedy.score - 1e-4
+        likelier += found.score > greedy.score + 1e-3
+        assert found.text == greedy.text or found.score > greedy.score
+    assert likelier > 1
 
 
 def test_what_goes_round_in_circles_is_given_up(tokenizer: Tokenizer) -> None:
@@ -171,7 +208,9 @@ def test_every_hole_goes_on_with_the_word_that_is_typed_before_it(bundled: Engin
 @pytest.mark.parametrize("passes", [2, 3, 5])
 def test_with_few_passes_the_rest_is_written_unchecked(bundled: Engine, passes: int) -> None:
     for start in range(600, 4600, 400):
-        request = InfillRequest((SOURCE[:start], SOURCE[SOURCE.index("\n", start) :]), single_line=True, allow_empty=False)
+        request = InfillRequest(
+            (SOURCE[:start], SOURCE[SOURCE.index("\n", start) :]), single_line=True, allow_empty=False, branches=0
+        )
         whole, hurried = bundled.infill(request), bundled.infill(replace(request, passes=passes))
         assert hurried.steps <= passes
         if whole.steps < passes:  # nothing was left to hurry
