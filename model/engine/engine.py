@@ -253,9 +253,11 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
     """One candidate for each set of texts that is not all empty, the likeliest first; and the best confidence held back.
 
     The greedy one is the likeliest at each token, and often not as a whole. What is not as likely to be right as `minimum`, or
-    was not written to its end, or not checked for want of time, is cut to the longest part that holds.
+    was not written to its end, or not checked for want of time, is cut to the longest part that holds: of all texts' parts, the
+    longest comes first.
     """
-    found: dict[tuple[str, ...], Candidate] = {}
+    whole: dict[tuple[str, ...], Candidate] = {}
+    parts: dict[tuple[str, ...], Candidate] = {}
     doubted: list[float] = []
     for filling in sorted(fillings, key=lambda filling: -sum(filling.scores)):
         candidate = _candidate(filling, calibration)
@@ -263,12 +265,13 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
         known = candidate.confidence is not None or not unfinished
         held = candidate.held(minimum or HOLDS * unfinished) if known else None
         if held is not None and any(held.texts):
-            found.setdefault(held.texts, held)
+            (whole if held is candidate else parts).setdefault(held.texts, held)
         elif calibration is not None and (filling.cut or any(candidate.texts)):
             # Of a line that was given up: as likely as it could still have come to be.
             likely = [calibration.confidence(candidate.score), *(part.confidence or 0.0 for part in candidate.parts)]
             doubted += [confidence for confidence in likely if confidence < (minimum or HOLDS)]
-    return list(found.values()), max(doubted, default=None)
+    cut = sorted((held for texts, held in parts.items() if texts not in whole), key=lambda held: -len(held.text))
+    return [*whole.values(), *cut], max(doubted, default=None)
 
 
 def _candidate(filling: Filling, calibration: Calibration | None) -> Candidate:

@@ -18,7 +18,7 @@ from model.evaluation.cases import line_ends, read_code
 from model.evaluation.intervals import Estimate, difference, mean, share
 from model.evaluation.replies import Reply, ask
 from model.evaluation.scores import Score, score
-from model.infilling.request import InfillRequest
+from model.infilling.request import BRANCHES, InfillRequest
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Setting:
     gamma: float = 0.3
     drafts: bool = True
     passes: int | None = None
+    branches: int = 0
     by_twin: bool = False
 
     def of(self, request: InfillRequest) -> InfillRequest:
@@ -40,12 +41,14 @@ class Setting:
             gamma=self.gamma,
             drafts=self.drafts,
             passes=self.passes,
+            branches=self.branches,
         )
 
 
 SETTINGS = (
     Setting("checked", "checked"),
     Setting("checked, no drafts", "checked, no drafts", drafts=False),
+    *(Setting("checked, searched", f"checked, the likeliest of {1 + count}", branches=count) for count in (4, BRANCHES, 16)),
     *(Setting("checked, the rest unchecked", f"checked, the rest unchecked in pass {k}", passes=k) for k in (2, 3, 4, 6)),
     Setting("unchecked", "unchecked, slot by slot", checked=False, gamma=0.0),
     *(Setting("unchecked", f"unchecked, gamma {gamma}", checked=False, gamma=gamma) for gamma in (0.1, 0.3, 1.0, 3.0)),

@@ -23,7 +23,7 @@ def engine() -> Iterator[Engine]:
 
 
 def written(engine: Engine, project: str = "garden", name: str = "weeds.py") -> str:
-    found = engine.infill(InfillRequest((TYPED, "\n"), project=(project, name), single_line=True))
+    found = engine.infill(InfillRequest((TYPED, "\n"), project=(project, name), single_line=True, branches=0))
     return found.candidates[0].text if found.candidates else ""
 
 

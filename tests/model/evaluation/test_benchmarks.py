@@ -131,8 +131,8 @@ def test_lines_are_reported_by_kind_beside_baselines_and_a_twin(bundled: Engine,
     assert list(found)[:5] == ["benchmark", "n", "exact_match", "copy_exact_match", "mean_steps"]
     assert found["n"] == 8
     kinds = found["kinds"]
-    assert {lines.ALL, Kind.WHOLE_LINE, Kind.SEVERAL_LINES} < set(kinds)
-    assert sum(group["n"] for group in kinds.values()) == 8 + 8 + 2 + 2
+    assert {lines.ALL, Kind.WITHIN_LINE, Kind.WHOLE_LINE, Kind.SEVERAL_LINES} < set(kinds)
+    assert sum(group["n"] for group in kinds.values()) == 8 + 8 + 2 + 2 + 2
     ends = kinds[lines.ALL]
     assert set(ends["model"]) == {*FIELDS, "steps"}
     assert ends["model"]["exact_match"][0] == found["exact_match"]

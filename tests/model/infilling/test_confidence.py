@@ -85,7 +85,9 @@ def test_letters_that_are_typed_already_count_for_nothing(random_engine: Engine)
 
 def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_made(bundled: Engine) -> None:
     engine = Engine(replace(bundled.model, calibration=TABLE))
-    request = InfillRequest(("import os\n\n\ndef home(user):\n    return os.", "\n"), single_line=True, allow_empty=False)
+    request = InfillRequest(
+        ("import os\n\n\ndef home(user):\n    return os.", "\n"), single_line=True, allow_empty=False, branches=0
+    )
     whole = engine.infill(request).candidates[0]
     assert whole.confidence is not None
     assert whole.parts

@@ -141,6 +141,20 @@ def test_what_is_found_is_at_least_as_likely_as_the_greedy_text(bundled: Engine)
     assert likelier > 1
 
 
+def test_of_what_holds_the_longest_comes_first_and_whole_texts_before_it(bundled: Engine) -> None:
+    cut = whole = 0
+    for start in range(600, 6600, 300):
+        request = InfillRequest((SOURCE[:start], SOURCE[SOURCE.index("\n", start) :]), single_line=True, candidates=4)
+        minimum = 0.3
+        found = bundled.infill(replace(request, min_confidence=minimum)).candidates
+        assert all(candidate.confidence is None or candidate.confidence >= minimum for candidate in found)
+        assert [candidate.whole for candidate in found] == sorted((candidate.whole for candidate in found), reverse=True)
+        lengths = [len(candidate.text) for candidate in found if not candidate.whole]
+        assert lengths == sorted(lengths, reverse=True)
+        cut, whole = cut + len(lengths), whole + len(found) - len(lengths)
+    assert cut and whole
+
+
 def test_what_goes_round_in_circles_is_given_up(tokenizer: Tokenizer) -> None:
     limits = Limits(64, True)
     assert limits.gives_up([5, 6, 7] * 6)
