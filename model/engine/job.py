@@ -182,6 +182,8 @@ class Job:
             chains = yield from decoder.run(continuation, unread, owed.encode(), beginnings, self._deadline, watch, candidates)
             if branches:
                 chains.sort(key=lambda chain: (not chain.complete, -sum(chain.scores)))
+                if len(request.parts) > 2:  # each is gone on from in the next hole
+                    del chains[candidates:]
             self._session.adopt(unread)
             stuck = one_line and chains and not any(self._is_going_well(chain) for chain in chains)
             rows = WAYS_OUT * MOST_NODES
