@@ -23,6 +23,7 @@ from lsp_server.cli.common import (
     print_report,
 )
 from lsp_server.settings import Settings
+from model.infilling.request import BRANCHES
 
 if TYPE_CHECKING:
     from model.engine.engine import Engine
@@ -37,8 +38,11 @@ TwinOption = Annotated[
 ]
 
 
-CandidatesOption = Annotated[
-    int, typer.Option("--candidates", min=1, max=8, help="Fillings that are tried; the likeliest as a whole is the answer.")
+BranchesOption = Annotated[
+    int,
+    typer.Option(
+        "--branches", min=0, max=64, help="Other texts of a line that are tried, in search of the likeliest; 0: greedy."
+    ),
 ]
 
 
@@ -57,7 +61,7 @@ def humaneval_infilling(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first problems.")] = None,
     samples_out: Annotated[Path | None, typer.Option("--samples-out", help="Write the completions here.")] = None,
     unchecked: UncheckedOption = False,
-    candidates: CandidatesOption = 1,
+    branches: BranchesOption = BRANCHES,
     twin: TwinOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -67,7 +71,7 @@ def humaneval_infilling(
     from model.evaluation import humaneval_infilling as benchmark
 
     with one_line_errors():
-        report = benchmark.evaluate(load_engine(model), data, limit, samples_out, not unchecked, _twin(twin), candidates)
+        report = benchmark.evaluate(load_engine(model), data, limit, samples_out, not unchecked, _twin(twin), branches)
     if as_json:
         print(json.dumps(report.as_json()))
     else:
@@ -79,7 +83,7 @@ def lines(
     data: CodeOption = HELDOUT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many ends of lines.")] = 1000,
     unchecked: UncheckedOption = False,
-    candidates: CandidatesOption = 1,
+    branches: BranchesOption = BRANCHES,
     twin: TwinOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -89,7 +93,7 @@ def lines(
     from model.evaluation import lines as benchmark
 
     with one_line_errors():
-        report = benchmark.evaluate(load_engine(model), data, limit, not unchecked, _twin(twin), candidates)
+        report = benchmark.evaluate(load_engine(model), data, limit, not unchecked, _twin(twin), branches)
     if as_json:
         print(json.dumps(report.as_json()))
     else:

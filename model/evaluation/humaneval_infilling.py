@@ -23,7 +23,7 @@ from model.engine.engine import Engine
 from model.evaluation.intervals import Estimate, difference, share
 from model.evaluation.replies import Costs, Reply, ask_all, costs
 from model.evaluation.sandbox import runs_to_its_end
-from model.infilling.request import InfillRequest
+from model.infilling.request import BRANCHES, InfillRequest
 
 TIMEOUT = 3.0  # seconds a problem's tests may run, as in the public harness
 AT_ONCE = 2  # programs
@@ -133,7 +133,7 @@ def evaluate(
     samples_out: Path | None = None,
     checked: bool = True,
     twin: Engine | None = None,
-    candidates: int = 1,
+    branches: int = BRANCHES,
 ) -> Report:
     """The report of the benchmark in `path`; the completions go to `samples_out` in the public harness's format."""
     problems = read_problems(path, limit)
@@ -144,7 +144,7 @@ def evaluate(
         one.warm_up()
     replies: dict[str, list[Reply]] = {name: [] for name in engines}
     for turn, problem in enumerate(track(problems, "Filling", disable=not sys.stderr.isatty())):
-        for name, reply in ask_all(engines, _request(problem, checked, candidates), turn).items():
+        for name, reply in ask_all(engines, _request(problem, checked, branches), turn).items():
             replies[name].append(reply)
     completions = {name: [_trimmed(p, r.text) for p, r in zip(problems, own, strict=True)] for name, own in replies.items()}
     if samples_out:
@@ -164,14 +164,14 @@ def evaluate(
     return Report(path.name.split(".")[0], len(problems), figures, {who: costs(own) for who, own in replies.items()})
 
 
-def _request(problem: Problem, checked: bool, candidates: int) -> InfillRequest:
+def _request(problem: Problem, checked: bool, branches: int) -> InfillRequest:
     return InfillRequest(
         (problem.prompt, problem.suffix),
         max_tokens=64 if problem.single_line else 160,
         stop_after_line=problem.single_line,
         allow_empty=False,
         checked=checked,
-        candidates=candidates,
+        branches=branches,
     )
 
 

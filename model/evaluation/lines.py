@@ -20,6 +20,7 @@ from model.evaluation.humaneval_infilling import first_line
 from model.evaluation.intervals import Estimate, difference, mean, share
 from model.evaluation.replies import Costs, Reply, ask_all, costs
 from model.evaluation.scores import Score, differences, figures, score
+from model.infilling.request import BRANCHES
 
 ALL = "all ends of lines"
 STEPS = "steps"  # the figure beside those of `Score`: passes that drafted or checked something
@@ -71,7 +72,7 @@ class Report:
 
 
 def evaluate(
-    engine: Engine, path: Path, limit: int, checked: bool = True, twin: Engine | None = None, candidates: int = 1
+    engine: Engine, path: Path, limit: int, checked: bool = True, twin: Engine | None = None, branches: int = BRANCHES
 ) -> Report:
     """The report over `limit` ends of lines, and a quarter as many of each kind that has a sample of its own.
 
@@ -87,7 +88,7 @@ def evaluate(
     for one in engines.values():
         one.warm_up()
     shown = track(cases, "Filling", disable=not sys.stderr.isatty())
-    results = [_answered(engines, case, checked, candidates, number) for number, case in enumerate(shown)]
+    results = [_answered(engines, case, checked, branches, number) for number, case in enumerate(shown)]
     groups = {ALL: results[: len(ends)]} | {str(kind): [r for r in results if r.case.kind is kind] for kind in Kind}
     packages: dict[str, list[bool]] = defaultdict(list)
     for result in results[: len(ends)]:
@@ -98,9 +99,9 @@ def evaluate(
     )
 
 
-def _answered(engines: Mapping[str, Engine], case: Case, checked: bool, candidates: int, turn: int) -> Result:
+def _answered(engines: Mapping[str, Engine], case: Case, checked: bool, branches: int, turn: int) -> Result:
     tokenizer = engines["model"].model.tokenizer
-    replies = ask_all(engines, replace(case.request(), checked=checked, candidates=candidates), turn)
+    replies = ask_all(engines, replace(case.request(), checked=checked, branches=branches), turn)
     texts = {name: reply.text for name, reply in replies.items()}
     if case.kind is Kind.WHOLE_LINE:
         texts = {name: first_line(text) for name, text in texts.items()}

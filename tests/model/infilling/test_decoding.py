@@ -152,7 +152,8 @@ def test_of_what_holds_the_longest_comes_first_and_whole_texts_before_it(bundled
         lengths = [len(candidate.text) for candidate in found if not candidate.whole]
         assert lengths == sorted(lengths, reverse=True)
         cut, whole = cut + len(lengths), whole + len(found) - len(lengths)
-    assert cut and whole
+    assert cut
+    assert whole
 
 
 def test_what_goes_round_in_circles_is_given_up(tokenizer: Tokenizer) -> None:
