@@ -182,12 +182,13 @@ class Engine:
         if request.given:
             candidates, doubted = [Candidate(tuple(one.texts), sum(one.scores)) for one in fillings], None
         else:
-            candidates, doubted = _ranked(fillings, calibration, request.min_confidence)
+            ranked, doubted = _ranked(fillings, calibration, request.min_confidence)
+            candidates = _chosen(ranked, request.candidates, fillings)
         reason = None if candidates else _why_nothing(request, fillings, doubted, deadline.is_over)
         end = time.perf_counter()
         timings = {**job.work.seconds, "filter": end - before, "total": end - began}
         return Infilling(
-            tuple(candidates if request.given else candidates[: request.candidates]),
+            tuple(candidates),
             reason,
             steps=job.work.steps,
             forward_passes=job.work.forward_passes,
@@ -250,20 +251,23 @@ class Engine:
 
 
 def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimum: float) -> tuple[list[Candidate], float | None]:
-    """One candidate for each set of texts that is not all empty, the likeliest first; and the best confidence held back.
+    """One candidate for each set of texts, that first of which most characters are right in the mean; and the best confidence
+    held back. What is worth less than to write nothing is left out.
 
-    The greedy one is the likeliest at each token, and often not as a whole. What is not as likely to be right as `minimum`, or
+    What is not as likely to be right as `minimum`, or
     was not written to its end, or not checked for want of time, is cut to the longest part that holds: of all texts' parts, the
     longest comes first.
     """
     whole: dict[tuple[str, ...], Candidate] = {}
     parts: dict[tuple[str, ...], Candidate] = {}
     doubted: list[float] = []
-    for filling in sorted(fillings, key=lambda filling: -sum(filling.scores)):
+    for filling in sorted(fillings, key=lambda filling: -filling.worth):
         candidate = _candidate(filling, calibration)
         unfinished = filling.cut or filling.hurried
         known = candidate.confidence is not None or not unfinished
         held = candidate.held(minimum or HOLDS * unfinished) if known else None
+        if held is candidate and not any(held.texts):
+            break
         if held is not None and any(held.texts):
             (whole if held is candidate else parts).setdefault(held.texts, held)
         elif calibration is not None and (filling.cut or any(candidate.texts)):
@@ -272,6 +276,13 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
             doubted += [confidence for confidence in likely if confidence < (minimum or HOLDS)]
     cut = sorted((held for texts, held in parts.items() if texts not in whole), key=lambda held: -len(held.text))
     return [*whole.values(), *cut], max(doubted, default=None)
+
+
+def _chosen(ranked: Sequence[Candidate], count: int, fillings: Sequence[Filling]) -> list[Candidate]:
+    """The first ones; of several the last is the greedy one, if it is not among them: it follows one thought to its end."""
+    chosen = list(ranked[:count])
+    greedy = next((candidate for candidate in ranked[count:] if candidate.texts == tuple(fillings[0].texts)), None)
+    return [*chosen[:-1], greedy] if greedy and count > 1 else chosen
 
 
 def _candidate(filling: Filling, calibration: Calibration | None) -> Candidate:

@@ -6,6 +6,7 @@ is a generator of passes, and somebody else reads for it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -74,6 +75,15 @@ class Filling:
     hurried: bool = False
     broken_off: bool = False
 
+    @property
+    def worth(self) -> float:
+        """Log of the characters, and one more, that are right in the mean: in nats."""
+        return sum(self.scores) + math.log1p(sum(map(len, self.texts)))
+
+
+def _best_first(filling: Filling) -> tuple[bool, float]:
+    return not filling.complete, -filling.worth
+
 
 @dataclass
 class Work:
@@ -134,12 +144,14 @@ class Job:
     def _checked(self) -> Passes[list[Filling]]:
         """Hole by hole, each read as the first of those that are left: what stands in the earlier ones is text to it."""
         fillings = yield from self._first_hole(self._request.parts, self._request.candidates, [])
+        if len(self._request.parts) > 2:
+            fillings = sorted(fillings, key=_best_first)[: self._request.candidates]
         for filling in fillings:
             parts = self._request.parts
             for _ in range(len(parts) - 2):
                 parts = (parts[0] + filling.texts[-1] + parts[1], *parts[2:])
                 found = [] if self._deadline.is_over else (yield from self._first_hole(parts, 1, filling.tokens))
-                after = found[0] if found else Filling([[]], [""], [], False)
+                after = min(found, key=_best_first) if found else Filling([[]], [""], [], False)
                 filling.tokens += after.tokens
                 filling.texts += after.texts
                 filling.scores += after.scores
@@ -180,10 +192,6 @@ class Job:
             beginnings -= 1
         with self._timed("denoise"):
             chains = yield from decoder.run(continuation, unread, owed.encode(), beginnings, self._deadline, watch, candidates)
-            if branches:
-                chains.sort(key=lambda chain: (not chain.complete, -sum(chain.scores)))
-                if len(request.parts) > 2:  # each is gone on from in the next hole
-                    del chains[candidates:]
             self._session.adopt(unread)
             stuck = one_line and chains and not any(self._is_going_well(chain) for chain in chains)
             rows = WAYS_OUT * MOST_NODES

@@ -298,7 +298,10 @@ async def test_the_language_server_suggests_through_it(server: Serving, monkeypa
 
 LINE = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
 GARDEN = InfillRequest(
-    ("import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = glox", "\n"), project=("garden", "weeds.py"), single_line=True
+    ("import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = glox", "\n"),
+    project=("garden", "weeds.py"),
+    single_line=True,
+    branches=0,
 )
 
 

@@ -25,6 +25,7 @@ EVERYTHING = InfillRequest(
     False,
     False,
     3,
+    5,
     False,
     0.1,
     99,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import textwrap
 from dataclasses import replace
 from itertools import pairwise
@@ -268,15 +269,31 @@ def test_where_lines_need_not_be_whole_a_short_answer_is_the_beginning_of_a_long
     assert longer > 3
 
 
-def test_candidates_are_distinct_and_the_likeliest_one_is_first(bundled: Engine) -> None:
+def test_candidates_are_distinct_and_that_with_most_to_gain_is_first(bundled: Engine) -> None:
     parts = (SOURCE[:3000] + "    for ", "\n" + SOURCE[3600:])
     one = bundled.infill(InfillRequest(parts, single_line=True))
     four = bundled.infill(InfillRequest(parts, single_line=True, candidates=4))
     texts = [candidate.text for candidate in four.candidates]
     assert one.candidates[0].text in texts
     assert len(set(texts)) == len(texts) > 1
-    scores = [candidate.score for candidate in four.candidates]
-    assert scores == sorted(scores, reverse=True)
+    right = [
+        math.exp(candidate.score) * (1 + len(candidate.text)) for candidate in four.candidates[:-1]
+    ]  # characters, in the mean
+    assert right == sorted(right, reverse=True)
+
+
+def test_of_several_texts_one_is_the_greedy_one(bundled: Engine) -> None:
+    for start in range(600, 4600, 400):
+        request = InfillRequest((SOURCE[:start], SOURCE[SOURCE.index("\n", start) :]), single_line=True, allow_empty=False)
+        [greedy] = bundled.infill(replace(request, branches=0)).candidates
+        assert greedy.text in [candidate.text for candidate in bundled.infill(replace(request, candidates=3)).candidates]
+
+
+def test_where_nothing_is_the_likeliest_nothing_is_suggested(bundled: Engine) -> None:
+    finished = "def area(width, height):\n    return width * height"
+    request = InfillRequest((finished, "\n\n\ndef volume(a, b, c):\n    return a * b * c\n"), single_line=True)
+    assert bundled.infill(replace(request, branches=0)).candidates == ()
+    assert bundled.infill(request).candidates == ()
 
 
 @pytest.mark.parametrize("before", ["first = \nsecond = ", "x = ", "x =", "    ", "f(a, "])
