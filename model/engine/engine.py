@@ -290,9 +290,8 @@ def _candidate(filling: Filling, calibration: Calibration | None) -> Candidate:
     if calibration is None:
         return Candidate(tuple(filling.texts), score, parts=filling.parts, whole=not filling.broken_off)
     parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
-    return Candidate(
-        tuple(filling.texts), score, 0.0 if filling.cut else calibration.confidence(score), parts, not filling.broken_off
-    )
+    confidence = 0.0 if filling.cut else calibration.confidence(score - filling.doubt)
+    return Candidate(tuple(filling.texts), score, confidence, parts, not filling.broken_off)
 
 
 def _why_nothing(request: InfillRequest, fillings: Sequence[Filling], doubted: float | None, late: bool) -> str:

@@ -28,7 +28,7 @@ from model.infilling.layout import encode_visible
 from model.infilling.ngrams import Elsewhere, OtherTexts
 from model.infilling.passes import Continuation, Passes, Row
 from model.infilling.request import InfillRequest, Part
-from model.infilling.seam import landmark, without_seam
+from model.infilling.seam import landmark, right_of, without_seam
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
@@ -74,11 +74,12 @@ class Filling:
     cut: bool = False
     hurried: bool = False
     broken_off: bool = False
+    doubt: float = 0.0  # nats: see `Limits.doubt`
 
     @property
     def worth(self) -> float:
         """Log of the characters, and one more, that are right in the mean: in nats."""
-        return sum(self.scores) + math.log1p(sum(map(len, self.texts)))
+        return sum(self.scores) - self.doubt + math.log1p(sum(map(len, self.texts)))
 
 
 def _best_first(filling: Filling) -> tuple[bool, float]:
@@ -175,6 +176,7 @@ class Job:
             request.allow_empty,
             self._least_score(),
             ahead.encode() if ahead else None,
+            right_of(parts[1]).encode() if request.single_line else b"",
         )
         sources, elsewhere = self._sources(continuation.keys), resources.elsewhere(*request.project)
         # Of texts of several lines the likeliest is too short; one that is to fill its tokens is not looked for by its end.
@@ -207,7 +209,7 @@ class Job:
         self._count(continuation, chains)
         if chains:
             self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]
-        return [self._filling(chain, owed, parts[1]) for chain in chains]
+        return [self._filling(chain, owed, parts[1], limits.doubt(tokenizer, chain.tokens)) for chain in chains]
 
     def _is_going_well(self, chain: Chain) -> bool:
         return chain.complete or chain.growing or chain.unwanted or self._is_broken_off(chain.tokens, chain.complete)
@@ -232,7 +234,7 @@ class Job:
             least_chance=resources.costs.least_chance(keys),
         )
 
-    def _filling(self, chain: Chain, owed: str, behind: str) -> Filling:
+    def _filling(self, chain: Chain, owed: str, behind: str, doubt: float) -> Filling:
         tokens = [token for token in chain.tokens if token != self._model.tokenizer.eos]
         leading = list(leading_parts(self._model.tokenizer, tokens, chain.scores, owed.encode()))
         one_line = self._request.single_line or self._request.stop_after_line
@@ -241,7 +243,7 @@ class Job:
         text = leading[-1][0] if cut and leading else self._text(tokens, chain.complete, owed, behind)
         shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
         hurried = chain.hurried and self._request.passes is None
-        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried, broken_off)
+        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried, broken_off, doubt)
 
     def _unchecked(self) -> Passes[Filling]:
         request = self._request
@@ -306,7 +308,7 @@ class Job:
             return text[:lead] + line + found if complete or found else ""
         if self._request.single_line:
             line, found, _ = text.partition("\n")
-            return line if complete or found else ""
+            return without_seam(line, right_of(behind)) if complete or found else ""
         return without_seam(text, behind) if complete else text[: text.rfind("\n") + 1]
 
     def _is_broken_off(self, tokens: Sequence[int], complete: bool) -> bool:

@@ -27,6 +27,8 @@ from model.tokenization.tokenizer import Tokenizer
 
 SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is nearly never right at this model's size
 LAST_SLOTS = 16  # of the canvas that ends a hole without a check
+# Nats: of parts of lines of held-out packages, 12.5, 16.5 and 18.5 % were right with 0, 2 and 4 (200 places).
+DISAGREES = 4.0
 BRANCH_NODES = 6  # of a branch's draft: a handful of branches share a pass
 LONGEST_PERIOD, LEAST_REPEATED = 8, 16  # tokens; so many that repeat a period at least three times are a circle
 
@@ -41,6 +43,7 @@ class Limits:
     allow_empty: bool = True  # False: the hole may not end before it began
     least_score: float = float("-inf")  # log probability below which nobody wants the text
     landmark: bytes | None = None  # what stands behind the hole: a text that comes to it has gone too far
+    right: bytes = b""  # what stands to the right in the line: a line that is written to its end should end in it
 
     def ends_line(self, tokenizer: Tokenizer, written: list[int]) -> bool:
         """Whether the last of the tokens written so far ends the hole with a line break."""
@@ -53,6 +56,11 @@ class Limits:
         if self.landmark is None or b"\n" not in tokenizer.bytes_of(written[-1]):
             return False
         return self.landmark in tokenizer.decode_bytes(written)
+
+    def doubt(self, tokenizer: Tokenizer, written: list[int]) -> float:
+        """Nats by which a whole text is less likely than the network says, which hardly sees how the line goes on."""
+        line = tokenizer.decode_bytes(written).partition(b"\n")[0]
+        return 0.0 if line.endswith(self.right) else DISAGREES
 
     def gives_up(self, written: list[int]) -> bool:
         """Whether the text has used up its tokens or goes round in circles, as small models do."""
@@ -199,7 +207,8 @@ class CheckedDecoder:
         def note(chains: Sequence[Chain]) -> None:
             for chain in chains:
                 if chain.complete:
-                    frontier.note(self._tokenizer.decode_bytes(chain.tokens), sum(chain.scores))
+                    doubt = self._limits.doubt(self._tokenizer, chain.tokens)
+                    frontier.note(self._tokenizer.decode_bytes(chain.tokens), sum(chain.scores) - doubt)
 
         note(chains)
         written = chains

@@ -85,14 +85,17 @@ class Reference:
                 spelled = self.tokenizer.decode_bytes(text.tokens)
                 if text.whole and (spelled not in whole or sum(text.scores) > sum(whole[spelled].scores)):
                     whole[spelled] = text
-            best = sorted(whole.values(), key=lambda text: -sum(text.scores))[:wanted]
-            bar = sum(best[-1].scores) if len(best) == wanted else float("-inf")
+            best = sorted(whole.values(), key=self._score, reverse=True)[:wanted]
+            bar = self._score(best[-1]) if len(best) == wanted else float("-inf")
             ways.sort()
             taken = [beginning for cost, _, beginning in ways[: min(AT_ONCE, branches)] if -cost > bar]
             if not taken:
                 return best
             ways, branches = ways[len(taken) :], branches - len(taken)
             written = [(len(beginning), self.greedy(beginning)) for beginning in taken]
+
+    def _score(self, text: Written) -> float:
+        return sum(text.scores) - self.limits.doubt(self.tokenizer, text.tokens)
 
 
 @torch.no_grad()

@@ -18,6 +18,12 @@ def landmark(suffix: str) -> str | None:
     return None
 
 
+def right_of(suffix: str) -> str:
+    """What stands to the right of a hole in its line; nothing if it is too little to recognise it."""
+    right = suffix.partition("\n")[0].rstrip()
+    return right if _solid(right) >= LEAST else ""
+
+
 def without_seam(text: str, suffix: str) -> str:
     """The text up to where it begins to repeat the suffix: its first lines anywhere, or its beginning at the text's end."""
     mark = landmark(suffix)

@@ -17,7 +17,7 @@ from model.checkpoints.trigrams import TrigramTable
 from model.engine.engine import Engine
 from model.engine.job import WAYS_OUT
 from model.engine.session import Session
-from model.infilling.checked import CheckedDecoder, Limits, Sources
+from model.infilling.checked import Chain, CheckedDecoder, Limits, Sources
 from model.infilling.copies import CopyGate
 from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
@@ -111,8 +111,10 @@ def test_the_search_finds_what_it_would_find_one_token_at_a_time(bundled: Engine
     model, branches, at = bundled.model, 10, 600 + 577 * seed
     assert model.card.copy_gate is not None
     prefix, owed = split_partial_word(SOURCE[:at])
-    visible = encode_visible(model.tokenizer, (prefix, SOURCE[SOURCE.index("\n", at) :]), budget=300)
-    limits, gate = Limits(20, True, allow_empty=False), CopyGate(model.card.copy_gate)
+    end = SOURCE.index("\n", at)
+    right = SOURCE[end - 3 * (seed % 2) : end]  # in every other case, something stands there
+    visible = encode_visible(model.tokenizer, (prefix, SOURCE[end - len(right) :]), budget=300)
+    limits, gate = Limits(20, True, allow_empty=False, right=right.encode()), CopyGate(model.card.copy_gate)
     expected = Reference(model.network, model.tokenizer, visible, limits, owed.encode(), gate).likeliest(branches, wanted)
     reader = InferenceNetwork(model.network)
     for sources in (Sources(False, True, model.trigrams), Sources(copies=False)):
@@ -123,9 +125,13 @@ def test_the_search_finds_what_it_would_find_one_token_at_a_time(bundled: Engine
             rows = Continuation(reader, session.cache, base)
             decoder = CheckedDecoder(model.tokenizer, Healing(model.tokenizer), limits, visible, gate, sources, None, branches)
             chains = run_alone(reader, decoder.run(rows, visible[base:], owed.encode(), 1, Deadline(), wanted=wanted))
-        chains.sort(key=lambda chain: sum(chain.scores))
+
+        def score(chain: Chain) -> float:
+            return sum(chain.scores) - limits.doubt(model.tokenizer, chain.tokens)
+
+        chains.sort(key=score)
         spelled = {model.tokenizer.decode_bytes(chain.tokens): chain for chain in chains if chain.complete}  # the likeliest way
-        whole = sorted(spelled.values(), key=lambda chain: -sum(chain.scores))[:wanted]
+        whole = sorted(spelled.values(), key=score, reverse=True)[:wanted]
         assert [chain.tokens for chain in whole] == [text.tokens for text in expected]
         assert [sum(chain.scores) for chain in whole] == pytest.approx([sum(text.scores) for text in expected], abs=1e-3)
 
@@ -280,6 +286,21 @@ def test_candidates_are_distinct_and_that_with_most_to_gain_is_first(bundled: En
         math.exp(candidate.score) * (1 + len(candidate.text)) for candidate in four.candidates[:-1]
     ]  # characters, in the mean
     assert right == sorted(right, reverse=True)
+
+
+def test_what_stands_to_the_right_in_the_line_is_not_written_again_and_counts(bundled: Engine) -> None:
+    right: dict[int, int] = {0: 0, 8: 0}
+    for start in range(600, 9000, 200):
+        line = SOURCE[start : SOURCE.index("\n", start)]
+        if len(line.strip()) < 12:
+            continue
+        hidden, rest = line[: len(line) // 2], line[len(line) // 2 :]
+        parts = (SOURCE[:start], SOURCE[start + len(hidden) :])
+        for branches in right:
+            found = bundled.infill(InfillRequest(parts, single_line=True, allow_empty=False, branches=branches)).candidates
+            assert not any(candidate.text.endswith(rest) for candidate in found)
+            right[branches] += any(candidate.text == hidden for candidate in found)
+    assert right[8] > right[0] > 0
 
 
 def test_of_several_texts_one_is_the_greedy_one(bundled: Engine) -> None:

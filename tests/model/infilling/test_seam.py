@@ -6,7 +6,7 @@ import pytest
 
 from model.engine.engine import Engine
 from model.infilling.request import InfillRequest
-from model.infilling.seam import landmark, without_seam
+from model.infilling.seam import landmark, right_of, without_seam
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,13 @@ from model.infilling.seam import landmark, without_seam
 )
 def test_what_stands_behind_the_hole_is_not_written_again(text: str, suffix: str, kept: str) -> None:
     assert without_seam(text, suffix) == kept
+
+
+@pytest.mark.parametrize(
+    ("suffix", "right"), [('umpy")\nx', 'umpy")'), (")\n", ""), ("  ):\n", ""), ("\nreturn\n", ""), (" == 1  \n", " == 1")]
+)
+def test_little_to_the_right_may_be_the_hole_s_own(suffix: str, right: str) -> None:
+    assert right_of(suffix) == right
 
 
 def test_a_landmark_is_whole_lines_and_enough_of_them() -> None:
