@@ -292,7 +292,7 @@ def test_what_stands_to_the_right_in_the_line_is_not_written_again_and_counts(bu
     right: dict[int, int] = {0: 0, 8: 0}
     for start in range(600, 9000, 200):
         line = SOURCE[start : SOURCE.index("\n", start)]
-        if len(line.strip()) < 12:
+        if len(line.strip()) < 12 or len(set(line)) < 5:
             continue
         hidden, rest = line[: len(line) // 2], line[len(line) // 2 :]
         parts = (SOURCE[:start], SOURCE[start + len(hidden) :])
