@@ -254,9 +254,8 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
     """One candidate for each set of texts, that first of which most characters are right in the mean; and the best confidence
     held back. What is worth less than to write nothing is left out.
 
-    What is not as likely to be right as `minimum`, or
-    was not written to its end, or not checked for want of time, is cut to the longest part that holds: of all texts' parts, the
-    longest comes first.
+    What is not as likely to be right as `minimum`, or was not written to its end, or not checked for want of time, is cut to the
+    longest part that holds: of all texts' parts, the longest comes first.
     """
     whole: dict[tuple[str, ...], Candidate] = {}
     parts: dict[tuple[str, ...], Candidate] = {}
