@@ -21,6 +21,7 @@ from lsp_server.gateway.mirror import Edit, Sections
 from model.infilling.request import Infilling, InfillRequest
 
 SUPERSEDED = "superseded"
+BRANCHES = 64  # other texts of a line
 CANDIDATES, TOKENS, CONTEXT_TOKENS, HOLES = 8, 1024, 8192, 8  # the most that a request may ask for
 GIVEN = 2_000  # characters of the texts that are given for a hole
 _TEXTS = ("parts", "other_files")
@@ -124,6 +125,8 @@ def check_limits(request: InfillRequest) -> None:
     for name, most in limits.items():
         if not 1 <= getattr(request, name) <= most:
             raise ValueError(f"{name} must be 1 to {most}, got {getattr(request, name)}")
+    if not 0 <= request.branches <= BRANCHES:
+        raise ValueError(f"branches must be 0 to {BRANCHES}, got {request.branches}")
     if len(request.given) > CANDIDATES or sum(map(len, request.given)) > GIVEN:
         raise ValueError(f"{CANDIDATES} texts of {GIVEN:,} characters can be given at most")
     for name in ("deadline_ms", "gamma", "min_confidence"):

@@ -176,7 +176,7 @@ class Job:
             request.allow_empty,
             self._least_score(),
             ahead.encode() if ahead else None,
-            right_of(parts[1]).encode() if request.single_line else b"",
+            right_of(parts[1]).encode() if request.single_line and (len(parts) == 2 or "\n" in parts[1]) else b"",
         )
         sources, elsewhere = self._sources(continuation.keys), resources.elsewhere(*request.project)
         # Of texts of several lines the likeliest is too short; one that is to fill its tokens is not looked for by its end.

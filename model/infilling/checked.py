@@ -203,32 +203,26 @@ class CheckedDecoder:
         """Whole texts that may be likelier than these, while there is time: from where something else was likely, best first."""
         frontier: Frontier[_Way] = Frontier(wanted, self._limits.least_score, self._branches)
         found: list[Chain] = []
-
-        def note(chains: Sequence[Chain]) -> None:
-            for chain in chains:
-                if chain.complete:
-                    doubt = self._limits.doubt(self._tokenizer, chain.tokens)
-                    frontier.note(self._tokenizer.decode_bytes(chain.tokens), sum(chain.scores) - doubt)
-
-        note(chains)
         written = chains
         while True:
             for chain in written:
                 for way in chain.ways:
                     frontier.add(sum(chain.scores[: way.place]) + way.score, way)
-            written = growing = [self._branch(way) for way in frontier.take()]
+                if chain.complete:
+                    doubt = self._limits.doubt(self._tokenizer, chain.tokens)
+                    frontier.note(self._tokenizer.decode_bytes(chain.tokens), sum(chain.scores) - doubt)
+            bar = frontier.bar
+            written = [self._branch(way) for way in frontier.take()]
             if not written:
                 return found
-            while True:
-                note(growing)
-                found += [chain for chain in growing if chain.complete]
-                growing = [chain for chain in growing if chain.growing and sum(chain.scores) > frontier.bar]
-                if not growing:
-                    break
+            while growing := [chain for chain in written if chain.growing and sum(chain.scores) > bar]:
                 rows = sum(1 + len(chain.draft.nodes) for chain in growing)
                 if not deadline.passes_left(continuation.passes, rows, continuation.keys):
-                    return found
+                    break
                 yield from self._step(continuation, growing)
+            found += [chain for chain in written if chain.complete and sum(chain.scores) > bar]
+            if growing:
+                return found
 
     def _branch(self, way: _Way) -> Chain:
         left = way.chain

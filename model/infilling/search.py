@@ -25,8 +25,8 @@ Way = TypeVar("Way")
 class Frontier(Generic[Way]):
     """Beginnings that were not gone on from, the likeliest first, as long as they may lead among the `wanted` likeliest texts.
 
-    A text is never likelier than its beginning. That the same is taken however fast each text is written, it is taken in rounds:
-    all that was taken is written to its end, or until it falls to the `bar`, which rises meanwhile, before its ways are added.
+    A text is never likelier than its beginning. That the same is found however fast each text is written, it is taken in rounds:
+    all that was taken is written to its end, or until it falls to the `bar` of the round's beginning, and is noted together.
     """
 
     def __init__(self, wanted: int, least: float, branches: int) -> None:

@@ -69,11 +69,7 @@ class Windows:
 
 
 def cut_hole(text: str, starts: Sequence[int], rng: np.random.Generator) -> tuple[int, int] | None:
-    """A hole in the text as people leave them: whole lines, the rest of a line, a block, or any span of characters.
-
-    Spans that end within a line are met often because nothing else teaches a model to end where the text goes on to the right
-    (Bavarian et al. 2022: without cuts at characters, next to nothing of them is right).
-    """
+    """A hole in the text as people leave them: the rest of a line, whole lines, a block, now and then any span."""
     lines = len(starts) - 1
     first = int(rng.integers(lines))
     draw = rng.random()
@@ -86,12 +82,12 @@ def cut_hole(text: str, starts: Sequence[int], rng: np.random.Generator) -> tupl
     indent = len(line) - len(line.lstrip())
     whole_end = end - 1 if text[end - 1] == "\n" else end
     kind = rng.random()
-    if kind < 0.22:
+    if kind < 0.3:
         return (start, end) if rng.random() < 0.75 else (start, whole_end)
-    if kind < 0.42:
+    if kind < 0.55:
         return start + indent, whole_end
     start += int(rng.integers(indent, len(line) + 1))
-    if rng.random() < 0.5:
+    if rng.random() < 0.75:
         return start, max(start, whole_end)
     low = max(start, starts[last])
     return start, int(rng.integers(low, max(low, whole_end) + 1))

@@ -59,6 +59,8 @@ def test_every_field_of_an_answer_arrives() -> None:
     [
         ({"candidates": 9}, "candidates must be 1 to 8, got 9"),
         ({"candidates": 0}, "candidates must be 1 to 8"),
+        ({"branches": 65}, "branches must be 0 to 64, got 65"),
+        ({"branches": -1}, "branches must be 0 to 64, got -1"),
         ({"max_tokens": 1025}, "max_tokens must be 1 to 1024"),
         ({"context_tokens": 10**6}, "context_tokens must be"),
         ({"deadline_ms": float("nan")}, "finite"),

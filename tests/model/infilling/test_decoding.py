@@ -117,6 +117,7 @@ def test_the_search_finds_what_it_would_find_one_token_at_a_time(bundled: Engine
     limits, gate = Limits(20, True, allow_empty=False, right=right.encode()), CopyGate(model.card.copy_gate)
     expected = Reference(model.network, model.tokenizer, visible, limits, owed.encode(), gate).likeliest(branches, wanted)
     reader = InferenceNetwork(model.network)
+    found: list[list[list[int]]] = []
     for sources in (Sources(False, True, model.trigrams), Sources(copies=False)):
         session = Session(model.network)
         with torch.inference_mode():
@@ -129,11 +130,13 @@ def test_the_search_finds_what_it_would_find_one_token_at_a_time(bundled: Engine
         def score(chain: Chain) -> float:
             return sum(chain.scores) - limits.doubt(model.tokenizer, chain.tokens)
 
+        found.append([chain.tokens for chain in chains])
         chains.sort(key=score)
         spelled = {model.tokenizer.decode_bytes(chain.tokens): chain for chain in chains if chain.complete}  # the likeliest way
         whole = sorted(spelled.values(), key=score, reverse=True)[:wanted]
         assert [chain.tokens for chain in whole] == [text.tokens for text in expected]
         assert [sum(chain.scores) for chain in whole] == pytest.approx([sum(text.scores) for text in expected], abs=1e-3)
+    assert found[0] == found[1]  # down to what is not wanted: the drafts decide nothing
 
 
 def test_what_is_found_is_at_least_as_likely_as_the_greedy_text(bundled: Engine) -> None:

@@ -215,17 +215,6 @@ def test_examples_are_the_document_with_holes(tokenizer: Tokenizer) -> None:
     assert several > 0
 
 
-def test_training_meets_every_way_in_which_text_is_missing() -> None:
-    rng = np.random.default_rng(0)
-    examples = [example for _ in range(400) if (example := sample_example(Document("toy", "a.py", SOURCE), rng))]
-    one = [example for example in examples if len(example.middles) == 1]
-    within = [e for e in one if "\n" not in e.middles[0] and e.middles[0] and not e.parts[1].startswith("\n")]
-    rest = [e for e in one if "\n" not in e.middles[0] and e.parts[1].startswith("\n")]
-    lines = [e for e in one if e.middles[0].endswith("\n")]
-    for share in (len(kind) / len(one) for kind in (within, rest, lines)):
-        assert share > 0.08
-
-
 def test_where_a_package_s_files_repeat_each_other_copying_from_them_is_trusted(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
