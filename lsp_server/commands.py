@@ -23,13 +23,14 @@ from model.infilling.request import Cancelled
 if TYPE_CHECKING:
     from lsp_server.server import Quickfill
 
-FILL_HOLES, REWRITE, REPAIR, EXPLAIN, RESHAPE, NEXT_EDIT = (
+FILL_HOLES, REWRITE, REPAIR, EXPLAIN, RESHAPE, NEXT_EDIT, REPORT = (
     "quickfill.fillHoles",
     "quickfill.rewriteSelection",
     "quickfill.repair",
     "quickfill.explain",
     "quickfill.reshape",
     "quickfill.nextEdit",
+    "quickfill.report",
 )
 INLINE_EDIT = "textDocument/copilotInlineEdit"  # what some clients call the request for a next edit
 LONGER = "longer"
@@ -166,6 +167,20 @@ def register_commands(server: Quickfill) -> None:
             raise JsonRpcInvalidParams(f"one argument is needed, a document's URI; got {len(arguments)}")
         found = await proposed(structured(arguments[0], str))
         return {"edit": None, "reason": found} if isinstance(found, str) else {"edit": found, "reason": None}
+
+    @server.command(REPORT)
+    def report(ls: object, *arguments: object) -> str:
+        """Argument: of how many days, 30 if left out. What became of the suggestions on this machine, as a document."""
+        from lsp_server.acceptance import report, store
+
+        days = structured(arguments[0], int) if arguments and arguments[0] is not None else report.USUAL_DAYS
+        if days < 1:
+            raise JsonRpcInvalidParams(f"a number of days is needed, got {days}")
+        try:
+            document = report.read(store.usual_place(), days).as_markdown()
+        except store.StoreError as error:
+            return f"There is no report: {error}.\n"
+        return document if server.store is not None else document + "\nNothing is written down now: `acceptance_log` is off.\n"
 
     @server.feature(INLINE_EDIT)
     async def inline_edit(ls: object, params: object) -> dict[str, list[dict[str, object]]]:

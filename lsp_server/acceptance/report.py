@@ -1,17 +1,23 @@
-"""What a person reads about the suggestions of the last weeks: figures by language and by day, and a plot.
+"""What a person reads about the suggestions of the last weeks: figures by language and by day, a document, and a plot.
 
-Knows outcomes. Knows no database and no terminal.
+Knows outcomes, and asks the store for them. Knows no terminal and no protocol.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from lsp_server.acceptance import store
 from lsp_server.acceptance.tracker import KEPT_AFTER, Fate, Outcome
+
+USUAL_DAYS = 30
+DAY = 86_400  # seconds
+_HEAD = "| | shown | taken | in part | typed along | characters taken | kept after 30 s | after 5 min |"
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,52 @@ class Group:
     def as_json(self) -> dict[str, object]:
         kept = {f"kept_{seconds:.0f}s": share and round(share, 3) for seconds, share in zip(KEPT_AFTER, self.kept, strict=True)}
         return {**{name: value for name, value in vars(self).items() if name != "kept"}, **kept}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The suggestions of some days: by language, by day (the oldest first), and how often each reason stood against one."""
+
+    days: int
+    languages: list[Group]
+    daily: list[Group]
+    silences: Counter[str]
+
+    def as_json(self) -> dict[str, object]:
+        groups = {"languages": self.languages, "days": self.daily}
+        return {name: [one.as_json() for one in own] for name, own in groups.items()} | {"silences": self.silences}
+
+    def as_markdown(self) -> str:
+        """For an editor, which shows it as a document."""
+        lines = [f"# What became of the suggestions of the last {self.days} days", ""]
+        if not self.languages:
+            lines += ["Nothing was shown, or nothing was written down.", ""]
+        for title, groups in (("By language", self.languages), ("By day", self.daily)):
+            if groups:
+                lines += [f"## {title}", "", _HEAD, "|---" * _HEAD.count(" | ") + "|---|", *map(_row, groups), ""]
+        if self.silences:
+            lines += ["## Requests without a suggestion, by reason", "", "| | |", "|---|---|"]
+            lines += [f"| {reason.replace('|', chr(92) + '|')} | {count:,} |" for reason, count in self.silences.most_common()] + [""]
+        lines.append("It is counted on this machine alone, from your edits, and knows no code.")
+        return "\n".join([*lines, ""])
+
+
+def _row(one: Group) -> str:
+    shares = [_percent(part, one.shown) for part in (one.taken, one.in_part, one.typed)]
+    kept = ["" if share is None else _percent(share, 1) for share in one.kept]
+    return "| " + " | ".join([one.name, f"{one.shown:,}", *shares, f"{one.characters:,}", *kept]) + " |"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else ""
+
+
+def read(place: Path, days: int = USUAL_DAYS, now: float | None = None) -> Report:
+    """The last days of what a store wrote down; nothing where there is no file. Raises StoreError."""
+    since = (time.time() if now is None else now) - days * DAY
+    outcomes = [outcome for outcome in store.outcomes(place) if outcome.at >= since]
+    silences = reasons(store.silences(place), time.strftime("%Y-%m-%d", time.localtime(since)))
+    return Report(days, by_language(outcomes), by_day(outcomes), silences)
 
 
 def group(name: str, outcomes: Sequence[Outcome]) -> Group:

@@ -27,24 +27,20 @@ def report_acceptance(
 
     check_plot(plot)
     place = file or store.usual_place()
-    since = time.time() - days * 86_400
     try:
-        outcomes = [outcome for outcome in store.outcomes(place) if outcome.at >= since]
-        reasons = report.reasons(store.silences(place), time.strftime("%Y-%m-%d", time.localtime(since)))
-        if plot is not None:
-            report.draw(report.by_day(outcomes), plot)
+        found = report.read(place, days)
     except store.StoreError as error:
         raise UserError(str(error)) from None
-    languages, daily = report.by_language(outcomes), report.by_day(outcomes)
+    if plot is not None:
+        report.draw(found.daily, plot)
     if as_json:
-        groups = {"languages": languages, "days": daily}
-        print(json.dumps({name: [one.as_json() for one in own] for name, own in groups.items()} | {"silences": reasons}))
-    elif not outcomes and not reasons:
+        print(json.dumps(found.as_json()))
+    elif not found.languages and not found.silences:
         print(f"nothing was suggested in the last {days} days, or nothing was written down ({place})")
     else:
         from lsp_server.tables import print_acceptance
 
-        print_acceptance(languages, daily, reasons)
+        print_acceptance(found.languages, found.daily, found.silences)
 
 
 @app.command("settings")
@@ -74,8 +70,7 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
     from model.infilling.request import InfillRequest
 
     try:
-        week = time.strftime("%Y-%m-%d", time.localtime(time.time() - 7 * 86_400))
-        silent: dict[str, int] | str = dict(acceptance.reasons(store.silences(store.usual_place()), week).most_common(5))
+        silent: dict[str, int] | str = dict(acceptance.read(store.usual_place(), 7).silences.most_common(5))
     except store.StoreError as error:
         silent = str(error)
     began = time.perf_counter()

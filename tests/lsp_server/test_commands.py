@@ -128,6 +128,21 @@ async def test_a_place_is_explained_as_a_document(client: LanguageClient) -> Non
     assert explained.startswith("# What the model sees here")
 
 
+async def test_the_report_is_a_document(client: LanguageClient) -> None:
+    document = await command(client, "quickfill.report")
+    assert isinstance(document, str)
+    assert document.startswith("# What became of the suggestions of the last 30 days")
+    week = await command(client, "quickfill.report", 7)
+    assert isinstance(week, str)
+    assert "the last 7 days" in week
+
+
+@pytest.mark.parametrize("days", [0, "many", [7]])
+async def test_a_report_of_no_number_of_days_is_refused(client: LanguageClient, days: object) -> None:
+    with pytest.raises(Exception, match=r"(?i)day|argument"):
+        await command(client, "quickfill.report", days)
+
+
 @given(st.text(alphabet="ab😀é\n\r", max_size=40), st.sampled_from(list(types.PositionEncodingKind)))
 def test_a_place_has_one_name_and_the_name_one_place(text: str, encoding: types.PositionEncodingKind) -> None:
     document = TextDocument(URI, text, position_codec=PositionCodec(encoding))

@@ -1,7 +1,8 @@
 // What a person can ask for by name.
 // Knows VS Code's dialogs and the server's commands. Knows no model.
 
-import { commands, ConfigurationTarget, EventEmitter, ProgressLocation, Uri, window, workspace, type ExtensionContext, type LogOutputChannel, type TextEditor } from "vscode";
+import { commands, ConfigurationTarget, EventEmitter, languages, ProgressLocation, Uri, window, workspace } from "vscode";
+import type { ExtensionContext, LogOutputChannel, Range, TextEditor } from "vscode";
 import { installServer, InstallError } from "./installing";
 import { NextEdit } from "./nextEdit";
 import { isEnabled, isLanguageEnabled, readOptions, SECTION } from "./options";
@@ -11,7 +12,7 @@ import type { Status } from "./status";
 
 const SNOOZES = [5, 15, 60]; // minutes
 const SAID = 4000; // milliseconds that a sentence stands in the status bar
-const EXPLANATION = Uri.parse("quickfill-explanation:/What the model sees.md");
+const PAGES = "quickfill-page"; // the scheme of documents that the server writes
 
 export interface Parts {
   context: ExtensionContext;
@@ -28,11 +29,11 @@ interface Changed {
 
 export function registerCommands(parts: Parts): void {
   const { context, log, server, silence } = parts;
-  const explanation = new Explanation();
+  const pages = new Pages();
   const register = (name: string, work: () => unknown): void => {
     context.subscriptions.push(commands.registerCommand(`${SECTION}.${name}`, work));
   };
-  context.subscriptions.push(workspace.registerTextDocumentContentProvider(EXPLANATION.scheme, explanation));
+  context.subscriptions.push(workspace.registerTextDocumentContentProvider(PAGES, pages));
   register("trigger", () => commands.executeCommand("editor.action.inlineSuggest.trigger"));
   register("nextCandidate", () => commands.executeCommand("editor.action.inlineSuggest.showNext"));
   register("previousCandidate", () => commands.executeCommand("editor.action.inlineSuggest.showPrevious"));
@@ -45,7 +46,9 @@ export function registerCommands(parts: Parts): void {
   register("dismissNextEdit", () => nextEdit.dismiss());
   register("fillTheHoles", () => withEditor((editor) => fillHoles(server, editor)));
   register("rewriteTheSelection", () => withEditor((editor) => rewriteSelection(server, editor)));
-  register("explainHere", () => withEditor((editor) => explanation.show(server, editor)));
+  register("repairThisProblem", () => withEditor((editor) => repairProblem(server, editor)));
+  register("explainHere", () => withEditor((editor) => pages.show("What the model sees", () => explain(server, editor))));
+  register("openReport", () => pages.show("What became of the suggestions", () => server.execute("quickfill.report")));
   register("toggleLanguage", () => withEditor(toggleLanguage));
   register("toggleWorkspace", toggleWorkspace);
   register("snooze", () => snooze(silence));
@@ -99,38 +102,54 @@ function refusal(error: unknown): Changed {
   return { changes: 0, reason: error instanceof Error ? error.message : String(error) };
 }
 
-function toRange({ start, end }: TextEditor["selection"]): object {
+function toRange({ start, end }: Range): object {
   return { start: { line: start.line, character: start.character }, end: { line: end.line, character: end.character } };
 }
 
-/** The page that says what the model gets to see at the cursor. */
-class Explanation {
-  private text = "";
+/** The problem at the cursor that VS Code or another extension found; the gravest, if there are several. */
+async function repairProblem(server: Server, editor: TextEditor): Promise<void> {
+  const here = languages.getDiagnostics(editor.document.uri).filter(({ range }) => range.contains(editor.selection.active));
+  const [problem] = here.sort((one, other) => one.severity - other.severity);
+  if (problem === undefined) {
+    void window.showInformationMessage("Quickfill changed nothing: there is no problem at the cursor");
+    return;
+  }
+  await change(server, "quickfill.repair", editor, toRange(problem.range));
+}
+
+function explain(server: Server, { document, selection }: TextEditor): Promise<string> {
+  const { line, character } = selection.active;
+  return server.execute<string>("quickfill.explain", document.uri.toString(), { line, character });
+}
+
+/** Documents that the server writes, each beside what is edited. */
+class Pages {
+  private readonly texts = new Map<string, string>();
   private readonly changed = new EventEmitter<Uri>();
   readonly onDidChange = this.changed.event;
 
-  provideTextDocumentContent(): string {
-    return this.text;
+  provideTextDocumentContent(uri: Uri): string {
+    return this.texts.get(uri.path) ?? "";
   }
 
-  async show(server: Server, editor: TextEditor): Promise<void> {
-    const { line, character } = editor.selection.active;
+  async show(title: string, write: () => Promise<string>): Promise<void> {
+    const uri = Uri.from({ scheme: PAGES, path: `/${title}.md` });
     try {
-      this.text = await server.execute<string>("quickfill.explain", editor.document.uri.toString(), { line, character });
+      this.texts.set(uri.path, await write());
     } catch (error) {
-      void window.showInformationMessage(`Quickfill cannot explain: ${refusal(error).reason}`);
+      void window.showInformationMessage(`Quickfill cannot show it: ${refusal(error).reason}`);
       return;
     }
-    this.changed.fire(EXPLANATION);
-    await commands.executeCommand("markdown.showPreviewToSide", EXPLANATION);
+    this.changed.fire(uri);
+    await commands.executeCommand("markdown.showPreviewToSide", uri);
   }
 }
 
 async function toggleLanguage(editor: TextEditor): Promise<void> {
   const language = editor.document.languageId;
   const configuration = workspace.getConfiguration(SECTION);
-  const languages = { ...configuration.get<Record<string, boolean>>("languages"), [language]: !isLanguageEnabled(language) };
-  await configuration.update("languages", languages, ConfigurationTarget.Global);
+  const chosen = { ...configuration.get<Record<string, boolean>>("languages"), [language]: !isLanguageEnabled(language) };
+  await configuration.update("languages", chosen, ConfigurationTarget.Global);
 }
 
 async function toggleWorkspace(): Promise<void> {
@@ -166,6 +185,7 @@ async function showStatus({ server, silence, status }: Parts): Promise<void> {
   const asleep = silence.isAsleep;
   const choices = [
     { label: "$(output) Open the log", command: "quickfill.openLog" },
+    { label: "$(graph) Open the report", command: "quickfill.openReport" },
     { label: "$(debug-restart) Start the server again", command: "quickfill.restart" },
     { label: asleep ? "$(bell) Wake up" : "$(bell-slash) Snooze", command: "quickfill.snooze" },
     { label: "$(circle-slash) Turn on or off for this language", command: "quickfill.toggleLanguage" },

@@ -83,15 +83,47 @@ local function rewrite(command)
   server.execute("quickfill.rewriteSelection", { uri(), lsp_range(selection(command)) }, changed)
 end
 
+--- The problem at the cursor that a language server or a linter found; the gravest, if there are several.
+local function repair()
+  local row, col = unpack(vim.api.nvim_win_get_cursor(0))
+  local here = vim.tbl_filter(function(one)
+    local after_start = one.lnum < row - 1 or (one.lnum == row - 1 and one.col <= col)
+    local before_end = one.end_lnum > row - 1 or (one.end_lnum == row - 1 and one.end_col >= col)
+    return after_start and before_end
+  end, vim.diagnostic.get(0))
+  table.sort(here, function(one, other)
+    return one.severity < other.severity
+  end)
+  local problem = here[1]
+  if not problem then
+    tell("there is no problem at the cursor")
+    return
+  end
+  local place = lsp_range(problem.lnum, problem.col, problem.end_lnum, problem.end_col)
+  server.execute("quickfill.repair", { uri(), place }, changed)
+end
+
+--- The answer of a command that writes a document.
+local function show(text, err)
+  if err then
+    server.say(err)
+  else
+    vim.lsp.util.open_floating_preview(vim.split(text, "\n"), "markdown", { border = "rounded", focus_id = "quickfill" })
+  end
+end
+
 local function explain()
   local row, col = unpack(vim.api.nvim_win_get_cursor(0))
-  server.execute("quickfill.explain", { uri(), lsp_range(row - 1, col, row - 1, col).start }, function(text, err)
-    if err then
-      server.say(err)
-    else
-      vim.lsp.util.open_floating_preview(vim.split(text, "\n"), "markdown", { border = "rounded", focus_id = "quickfill" })
-    end
-  end)
+  server.execute("quickfill.explain", { uri(), lsp_range(row - 1, col, row - 1, col).start }, show)
+end
+
+local function report(_, days)
+  local number = tonumber(days or "30")
+  if not number or number < 1 or number % 1 ~= 0 then
+    server.say(("`%s` is no number of days"):format(days))
+  else
+    server.execute("quickfill.report", { number }, show)
+  end
 end
 
 --- The server changes what it suggests here; asked again, it gives that.
@@ -179,7 +211,9 @@ local SUBCOMMANDS = {
   next_edit = { run = call("next_edit"), needs = "quickfill.nextEdit" },
   fill = { run = fill, needs = "quickfill.fillHoles" },
   rewrite = { run = rewrite, needs = "quickfill.rewriteSelection" },
+  repair = { run = repair, needs = "quickfill.repair" },
   explain = { run = explain, needs = "quickfill.explain" },
+  report = { run = report, needs = "quickfill.report", values = { "7", "30", "365" } },
   restart = { run = server.restart },
   health = {
     run = function()
