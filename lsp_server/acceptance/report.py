@@ -60,7 +60,8 @@ class Report:
                 lines += [f"## {title}", "", _HEAD, "|---" * _HEAD.count(" | ") + "|---|", *map(_row, groups), ""]
         if self.silences:
             lines += ["## Requests without a suggestion, by reason", "", "| | |", "|---|---|"]
-            lines += [f"| {reason.replace('|', chr(92) + '|')} | {count:,} |" for reason, count in self.silences.most_common()] + [""]
+            counted = ((reason.replace("|", r"\|"), count) for reason, count in self.silences.most_common())
+            lines += [*(f"| {reason} | {count:,} |" for reason, count in counted), ""]
         lines.append("It is counted on this machine alone, from your edits, and knows no code.")
         return "\n".join([*lines, ""])
 

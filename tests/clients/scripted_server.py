@@ -10,6 +10,8 @@ The script is JSON, read anew for each question:
     silent     true: questions are read and never answered
     status     what `quickfill.status` returns
     explain    what `quickfill.explain` returns; without it the command is not offered
+    report     what `quickfill.report` returns
+    repaired   what `quickfill.repair` writes in the place it is given
 
 Each question, with the file that it is about, is written as one line of JSON to SCRIPT.log.
 """
@@ -82,6 +84,18 @@ def serve(path: Path, explanation: str | None) -> None:
             "status", {"ready": True, "model": "scripted", "reason": None}
         )
         return told
+
+    @server.command("quickfill.report")
+    def report(ls: object, *arguments: object) -> str:
+        return f"{json.loads(path.read_text())['report']} ({arguments[0]} days)"
+
+    @server.command("quickfill.repair")
+    async def repair(ls: object, *arguments: object) -> dict[str, int | None]:
+        place = server.protocol._converter.structure(arguments[1], types.Range)
+        edit = types.TextEdit(place, json.loads(path.read_text())["repaired"])
+        changes = types.WorkspaceEdit(changes={str(arguments[0]): [edit]})
+        await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(changes))
+        return {"changes": 1, "reason": None}
 
     if explanation is not None:
 

@@ -3,6 +3,7 @@
 
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { mkdir } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { EventEmitter, type Disposable, type ExtensionContext, type LogOutputChannel } from "vscode";
 import {
@@ -184,9 +185,12 @@ export class Server implements Disposable {
     this.tell({ kind: "starting" });
     const args = ["lsp", ...(options.url ? ["--server", options.url] : [])];
     this.log.info(`starting ${found.program} ${args.join(" ")}`);
-    const home = this.context.globalStorageUri.fsPath;
-    await mkdir(home, { recursive: true }).catch(() => undefined);
     // Not the folder that is open: Python would import a repository's modules from there.
+    const storage = this.context.globalStorageUri.fsPath;
+    const home = await mkdir(storage, { recursive: true }).then(
+      () => storage,
+      () => homedir(), // it cannot be written, and a process cannot be started in a folder that is not there
+    );
     const child = spawn(found.program, args, { cwd: home, env: await this.environmentVariables(options), windowsHide: true });
     const run: Run = { child, client: this.clientOf(child), began: Date.now(), offered: [], over: false };
     this.run = run;

@@ -143,6 +143,34 @@ def test_what_the_server_explains_is_shown_in_a_window(start: Start, script: Scr
     assert editor.text == "x = 1\n"
 
 
+def test_the_report_is_shown_in_a_window(editor: Editor, answers: Script) -> None:
+    answers.says(report="# Two were taken")
+    editor.nvim.command("Quickfill report 7")
+    eventually("the window", lambda: any("Two were taken (7 days)" in row for row in editor.screen))
+    editor.nvim.command("fclose!")
+    editor.nvim.command("Quickfill report many")
+    assert "`many` is no number of days" in eventually("a message", lambda: editor.messages)[-1]
+
+
+def test_the_gravest_problem_under_the_cursor_is_repaired(editor: Editor, answers: Script) -> None:
+    answers.says(repaired="länge")
+    editor.type("ix = 'ä', lenth<Esc>")
+    columns = {"mild": (0, 15, 3), "grave": (10, 15, 1), "elsewhere": (0, 1, 1)}
+    found = ", ".join(
+        f"{{ lnum = 0, col = {start}, end_lnum = 0, end_col = {end}, message = '{name}', severity = {severity} }}"
+        for name, (start, end, severity) in columns.items()
+    )
+    editor.lua(f"vim.diagnostic.set(vim.api.nvim_create_namespace('linter'), 0, {{ {found} }})")
+    editor.nvim.command("Quickfill repair")
+    eventually("the repair", lambda: editor.text == "x = 'ä', länge\n")
+
+
+def test_without_a_problem_under_the_cursor_that_is_said(editor: Editor) -> None:
+    editor.nvim.command("Quickfill repair")
+    eventually("a message", lambda: editor.messages == ["Quickfill: there is no problem at the cursor"])
+    assert editor.text == "\n"
+
+
 def test_health_says_that_all_is_well_and_why_the_last_answer_was_empty(editor: Editor, answers: Script) -> None:
     reason = "below confidence: 0.31 < 0.50"
     answers.says(status={"ready": True, "model": "scripted", "reason": reason, "answers": {"the model": 7}})

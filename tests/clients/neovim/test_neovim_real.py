@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from clients.neovim.real_neovim import Editor, eventually
+from clients.neovim.real_neovim import REAL_SERVER, Editor, eventually, set_up
+from lsp_server.shared import running
 
 TEXT = """class Account:
     def __init__(self, owner, balance):
@@ -140,3 +143,40 @@ def test_the_status_names_the_model(account: Editor) -> None:
     account.nvim.command("Quickfill status")
     [message] = eventually("the status", lambda: account.messages)
     assert message == "Quickfill: ready; model quickfill-8m"
+
+
+def test_a_home_that_cannot_be_written_and_a_proxy_that_leads_nowhere_stop_nothing(neovim: str, tmp_path: Path) -> None:
+    """No folder for the shared engine, nor for what is written down: for root no folder is read-only, so files are in the way."""
+    nowhere = tmp_path / "file"
+    nowhere.write_text("")
+    homeless = {f"XDG_{name}_HOME": f"{nowhere}/{name}" for name in ("STATE", "CACHE", "CONFIG", "DATA")}
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    server = ["env", "HOME=/dev/null", f"XDG_RUNTIME_DIR={nowhere}/run", *(f"{k}={v}" for k, v in (homeless | proxies).items())]
+    editor = Editor(neovim, tmp_path, set_up([*server, *REAL_SERVER], settings="{ deadline_ms = 20000.0, min_confidence = 0.0 }"))
+    try:
+        editor.open("account.py", TEXT)
+        editor.until_attached()
+        editor.type("GA ")
+        ghost = eventually("a suggestion", lambda: editor.ghost)
+        editor.type("<Tab>")
+        assert editor.text == TEXT.rstrip("\n") + " " + ghost + "\n"
+    finally:
+        editor.close()
+
+
+def test_two_windows_on_one_folder_are_both_served_and_share_an_engine(real: Editor, neovim: str, tmp_path: Path) -> None:
+    real.type("<Esc>")
+    real.nvim.command("%bwipeout!")
+    other = Editor(neovim, tmp_path, set_up(REAL_SERVER, settings="{ deadline_ms = 20000.0, min_confidence = 0.0 }"))
+    try:
+        other.nvim.command(f"cd {real.folder}")
+        for editor in (real, other):
+            editor.open(f"{editor is real}.py", TEXT)
+            editor.until_attached()
+            editor.type("GA ")
+            ghost = eventually("a suggestion", lambda editor=editor: editor.ghost)
+            editor.type("<Tab>")
+            assert editor.text == TEXT.rstrip("\n") + " " + ghost + "\n"
+        assert "windows: 2" in " ".join(running())
+    finally:
+        other.close()

@@ -11,6 +11,10 @@ Use: scripted_server.py SCRIPT lsp
     explanation     what `quickfill.explain` returns
     reshaped        {"longer": suggestions, ...}: what is suggested from then on, once `quickfill.reshape` was asked for that
     next            {"old": "new"}: for `quickfill.nextEdit`, the first of these old texts that stands in the file
+    report          what `quickfill.report` returns
+    problems        [{"line", "character", "length", "message", "severity"}, ...] in each file that is opened from then on
+    repaired        what `quickfill.repair` writes for a problem
+    pause           seconds before each answer
     mute            true: questions are never answered again
 
 Each question is written as one line of JSON to SCRIPT.log, with the process that was asked.
@@ -22,6 +26,7 @@ import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 from lsprotocol import types
@@ -43,6 +48,7 @@ def told(**asked: object) -> dict[str, object]:
     says = script()
     if says.get("mute"):
         threading.Event().wait()
+    time.sleep(float(str(says.get("pause", 0))))
     return says
 
 
@@ -67,7 +73,17 @@ def text_before(document: TextDocument, position: types.Position) -> str:
 
 @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
 def opened(params: types.DidOpenTextDocumentParams) -> None:
-    told(event="open", file=Path(params.text_document.uri).name)
+    says = told(event="open", file=Path(params.text_document.uri).name)
+    problems = says.get("problems", [])
+    assert isinstance(problems, list)
+    server.text_document_publish_diagnostics(
+        types.PublishDiagnosticsParams(params.text_document.uri, [problem_at(**problem) for problem in problems])
+    )
+
+
+def problem_at(line: int, character: int, length: int, message: str, severity: int) -> types.Diagnostic:
+    place = types.Range(types.Position(line, character), types.Position(line, character + length))
+    return types.Diagnostic(place, message, severity=types.DiagnosticSeverity(severity))
 
 
 @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
@@ -136,6 +152,21 @@ def next_edit(ls: object, *arguments: object) -> dict[str, object]:
             place = types.Range(types.Position(line, character), types.Position(line, character + len(old)))
             return {"edit": types.TextEdit(place, new), "reason": None}
     return {"edit": None, "reason": "it stands nowhere else"}
+
+
+@server.command("quickfill.repair")
+async def repair(ls: object, *arguments: object) -> dict[str, object]:
+    place = arguments[1]
+    says = told(event="repair", place=place)
+    edit = types.TextEdit(server.protocol._converter.structure(place, types.Range), str(says["repaired"]))
+    changes = types.WorkspaceEdit(changes={str(arguments[0]): [edit]})
+    await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(changes))
+    return {"changes": 1, "reason": None}
+
+
+@server.command("quickfill.report")
+def report(ls: object, *_: object) -> str:
+    return str(told(event="report").get("report"))
 
 
 @server.command("quickfill.explain")

