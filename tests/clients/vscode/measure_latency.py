@@ -1,7 +1,7 @@
 """How long from a key to painted ghost text, in the real VS Code. Run it with `PYTHONPATH=tests`.
 
-Knows the page's clock: from the key's event to the frame after the text was painted; ghost text that is there already is
-dismissed first. Knows nothing of how the server spends the time; `--scripted` answers at once, and what is left is the editor.
+Knows the page's clock, from the key's event to the frame after the text was painted, and the moments at which the question passed
+to the server and its answer passed back; ghost text that is there already is dismissed first. `--scripted` answers at once.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ import statistics
 import sys
 import tempfile
 import textwrap
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from clients.vscode import workbench
 from clients.vscode.desk import Script, shell_program
 from clients.vscode.workbench import Home, Window, browser_page, packed_extension, served, wait_for
 
+TAP = Path(__file__).with_name("tapped_server.py")
 AT, LINES = 120, 16  # the lines of the file that are typed
 LONGEST = 1.5  # seconds to wait for ghost text after a key
+Moments = tuple[float, float]
 SETTINGS: dict[str, object] = {
     "editor.autoIndent": "none",
     "editor.autoClosingBrackets": "never",
@@ -40,7 +44,9 @@ WATCH = """() => {
   new MutationObserver(() => {
     if (waiting && shown() !== '') {
       waiting = false;
-      requestAnimationFrame(() => { window.measured = performance.now() - pressed; });
+      requestAnimationFrame(() => {
+        window.measured = [pressed, performance.now()].map((moment) => performance.timeOrigin + moment);
+      });
     }
   }).observe(document.body, {
     subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ['class'],
@@ -54,40 +60,57 @@ def measure(scripted: bool, keys: int, min_confidence: float) -> dict[str, objec
         home = Home(folder / "home")
         script = Script(folder / "script.json")
         script.says(suggestions={"": ["suggested"]})
-        real = shell_program(folder / "real" / "quickfill", f'exec {shlex.quote(sys.executable)} -m lsp_server "$@"')
-        program = script.program(folder / "scripted" / "quickfill") if scripted else real
+        log, arguments = folder / "tap.log", [sys.executable, "-m", "lsp_server"]
+        if scripted:
+            arguments = [script.program(folder / "scripted" / "quickfill")]
+        tapped = shlex.join([sys.executable, str(TAP), str(log), *arguments])
+        program = shell_program(folder / "bin" / "quickfill", f'exec {tapped} "$@"')
         home.write_settings({**SETTINGS, "quickfill.server.path": program, "quickfill.min_confidence": min_confidence})
         home.install(packed_extension(folder))
         (folder / "project").mkdir()
         with served(home) as address, browser_page() as page:
             window = Window(page, folder / "project")
             window.load(address)
-            waits = typed_keys(window, keys)
+            painted = typed_keys(window, keys)
+        answers = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    parts = [found for key in painted if (found := parts_of(key, answers))]
     return {
         "benchmark": "key to painted ghost text in VS Code" + (", editor alone" if scripted else ""),
         "keys": keys,
-        "painted": len(waits),
-        "ms": quantiles(waits),
+        "painted": len(painted),
+        "ms": quantiles([shown - pressed for pressed, shown in painted]),
+        "parts_ms": {
+            name: quantiles([part[number] for part in parts])
+            for number, name in enumerate(("key to question", "question to answer", "answer to paint"))
+        },
     }
 
 
-def typed_keys(window: Window, keys: int) -> list[float]:
+def parts_of(key: Moments, answers: Sequence[Mapping[str, float]]) -> tuple[float, float, float] | None:
+    """What passed between a key and its ghost text: until the question, until its answer, until the text was painted."""
+    pressed, shown = key
+    within = [one for one in answers if one["items"] and pressed <= one["asked"] and one["answered"] <= shown]
+    if not within:
+        return None  # painted from what was known already
+    return within[-1]["asked"] - pressed, within[-1]["answered"] - within[-1]["asked"], shown - within[-1]["answered"]
+
+
+def typed_keys(window: Window, keys: int) -> list[Moments]:
+    """For each key that ghost text followed: when it was pressed, and when that was painted; milliseconds since 1970."""
     lines = Path(textwrap.__file__).read_text("utf-8").splitlines(keepends=True)
     window.open("typed.py", "".join(lines[:AT]))
     window.wait_for_status(r"ready \(")
     window.page.evaluate(WATCH)
-    waits = []
+    painted: list[Moments] = []
     for key in "".join(lines[AT : AT + LINES])[:keys]:
         while window.ghost():  # the first Escape may be for another popup
             window.press("Escape")
             window.page.wait_for_timeout(200)
         window.press("Enter" if key == "\n" else key)
-        try:
-            found = wait_for(lambda: window.page.evaluate("window.measured"), "ghost text", LONGEST)
-        except AssertionError:
-            continue  # nothing was suggested here
-        waits.append(float(found))
-    return waits
+        with suppress(AssertionError):  # nothing was suggested here
+            pressed, shown = wait_for(lambda: window.page.evaluate("window.measured"), "ghost text", LONGEST)
+            painted.append((float(pressed), float(shown)))
+    return painted
 
 
 def quantiles(waits: list[float]) -> dict[str, float] | None:

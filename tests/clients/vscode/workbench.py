@@ -39,6 +39,7 @@ QUIET: dict[str, object] = {
 KEYS = [
     {"key": "ctrl+alt+l", "command": "editor.action.inlineSuggest.acceptNextLine", "when": "inlineSuggestionVisible"},
     {"key": "ctrl+alt+t", "command": "quickfill.trigger", "when": "editorTextFocus"},
+    {"key": "ctrl+alt+w", "command": "workbench.action.closeActiveEditor"},
 ]
 CHROMIUM = [
     "--no-sandbox",
@@ -189,7 +190,7 @@ class Window:
         self.page.wait_for_selector(f".tab.active[data-resource-name='{name}']")
 
     def close_file(self) -> None:
-        self.run_command("View: Close Editor")
+        self.press("Control+Alt+w")
 
     def open_popup_at(self, word: str) -> None:
         """Opens the popup with a word chosen; again, if VS Code had not yet read the words of the file when it was asked."""
