@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clients.vscode import workbench
-from clients.vscode.desk import Desk, Script
+from clients.vscode.desk import PROXY, Desk, Script
 from clients.vscode.workbench import Home, Window, browser_page, packed_extension, served
 
 
@@ -41,7 +41,8 @@ def desk(vsix: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]
     )
     home.install(vsix)
     # VS Code takes the PATH from a login shell: this one has no server on it but what a test puts there.
-    home.write_profile(f'export PATH="{folder / "path"}:/usr/bin:/bin"')
+    # The proxy, which leads nowhere, is one that the environment may name: it is in nobody's way but the installation's.
+    home.write_profile(f'export PATH="{folder / "path"}:/usr/bin:/bin"', f"export HTTPS_PROXY={PROXY} HTTP_PROXY={PROXY}")
     with served(home) as address, browser_page() as page:
         window = Window(page, folder / "project")
         window.set_for_folder({"quickfill.server.path": script.program(folder / "bin" / "quickfill")})

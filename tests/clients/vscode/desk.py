@@ -13,6 +13,7 @@ from pathlib import Path
 from clients.vscode.workbench import Home, Window, wait_for
 
 SERVER = Path(__file__).with_name("scripted_server.py")
+PROXY = "http://127.0.0.1:9"  # nothing answers there
 FORTY = {"x = ": ["40 + 2"]}  # suggestions for those who only need one
 
 

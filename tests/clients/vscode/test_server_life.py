@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from clients.vscode.desk import Desk, shell_program
+from clients.vscode.desk import PROXY, Desk, shell_program
 from clients.vscode.workbench import wait_for
 
 SUGGESTIONS = {"x = ": ["40 + 2"]}
@@ -37,15 +36,6 @@ def clean(desk: Desk) -> Iterator[None]:
 
 def use(desk: Desk, program: str) -> None:
     desk.window.set_for_folder({"quickfill.server.path": program, "quickfill.server.patienceSeconds": 3})
-
-
-def forget(desk: Desk, *names: str) -> None:
-    """What the folder says no more, so that the window's own settings hold again."""
-    path = desk.window.folder / ".vscode" / "settings.json"
-    left = {name: value for name, value in json.loads(path.read_text()).items() if name not in names}
-    whole = path.with_suffix(".new")
-    whole.write_text(json.dumps(left))
-    whole.replace(path)
 
 
 def use_whole(desk: Desk, place: str, **says: object) -> int:
@@ -167,40 +157,51 @@ def wheel(folder: Path, program: str) -> Path:
     return path
 
 
-def test_without_a_python_the_message_names_what_is_needed(desk: Desk) -> None:
-    desk.window.set_for_folder({"quickfill.server.path": "", "quickfill.server.python": "/nowhere/python3"})
-    desk.window.wait_for_status("the server is not installed")
+@pytest.fixture
+def uninstalled(desk: Desk) -> Iterator[Desk]:
+    """A window without a server, until the test is over."""
+    desk.window.set_for_folder({"quickfill.server.path": ""})
+    desk.window.message("the server is not installed")
+    desk.window.run_command("Notifications: Clear All")
+    before = desk.home.read_settings()
+    yield desk
+    desk.home.write_settings(before)
+    use_whole(desk, "again")
+
+
+def install(desk: Desk) -> None:
     desk.window.run_command("Quickfill: Install the Server for This Editor")
-    desk.window.message("/nowhere/python3.*is no Python 3.11 or newer")
-    forget(desk, "quickfill.server.python")
 
 
-def test_an_installation_that_fails_says_why_and_goes_through_the_proxy(desk: Desk) -> None:
+def test_without_a_python_the_message_names_what_is_needed(uninstalled: Desk) -> None:
+    uninstalled.home.change_settings({"quickfill.server.python": "/nowhere/python3"})
+    uninstalled.window.page.wait_for_timeout(1000)  # nothing on the screen says that VS Code has read it
+    install(uninstalled)
+    uninstalled.window.message("/nowhere/python3.*is no Python 3.11 or newer")
+
+
+def test_an_installation_that_fails_says_why_and_goes_through_the_proxy(uninstalled: Desk) -> None:
     """A Python that writes down the proxy it is given, and then fails as one without a network does."""
-    seen = desk.home.folder.parent / "proxy"
+    folder = uninstalled.home.folder.parent
     complaint = "echo 'ERROR: Could not find a version that satisfies the requirement torch' >&2; exit 1"
-    install = f'echo "$HTTPS_PROXY" > {shlex.quote(str(seen))}; {complaint}'
-    python = shell_program(desk.home.folder.parent / "python3", f'case "$*" in *version_info*) echo 3 12;; *) {install};; esac')
-    desk.window.set_for_folder(
-        {"quickfill.server.path": "", "quickfill.server.python": python, "http.proxy": "http://proxy:3128"}
-    )
-    desk.window.run_command("Quickfill: Install the Server for This Editor")
-    desk.window.message("could not be installed: ERROR: Could not find a version that satisfies the requirement torch")
-    assert seen.read_text().strip() == "http://proxy:3128"
-    forget(desk, "quickfill.server.python", "http.proxy")
+    work = f'echo "$HTTPS_PROXY" > {shlex.quote(str(folder / "proxy"))}; {complaint}'
+    python = shell_program(folder / "python3", f'case "$*" in *version_info*) echo 3 12;; *) {work};; esac')
+    uninstalled.home.change_settings({"quickfill.server.python": python})
+    uninstalled.window.page.wait_for_timeout(1000)
+    install(uninstalled)
+    uninstalled.window.message("could not be installed: ERROR: Could not find a version that satisfies the requirement torch")
+    assert (folder / "proxy").read_text().strip() == PROXY
 
 
-def test_a_home_that_cannot_be_written_stops_only_the_installation(desk: Desk) -> None:
+def test_a_home_that_cannot_be_written_stops_only_the_installation(uninstalled: Desk) -> None:
     """A file where the extension's folder would be: for root no folder is read-only."""
-    storage = desk.home.folder / "data" / "User" / "globalStorage" / "quickfill.quickfill"
+    storage = uninstalled.home.folder / "data" / "User" / "globalStorage" / "quickfill.quickfill"
     shutil.rmtree(storage, ignore_errors=True)
     storage.write_text("in the way")
-    use_whole(desk, "homeless")
-    expect_suggestion(desk)
-    desk.window.set_for_folder({"quickfill.server.path": ""})
-    desk.window.wait_for_status("the server is not installed")
-    desk.window.run_command("Quickfill: Install the Server for This Editor")
-    desk.window.message("could not be installed: .*quickfill.quickfill")
+    install(uninstalled)
+    uninstalled.window.message("could not be installed: .*quickfill.quickfill")
+    use_whole(uninstalled, "homeless")
+    expect_suggestion(uninstalled)
     storage.unlink()
 
 

@@ -84,6 +84,13 @@ def packed_extension(folder: Path) -> Path:
     return vsix
 
 
+def replace(path: Path, text: str) -> None:
+    """At once: VS Code takes a file that is half written for other settings, and the server starts twice."""
+    whole = path.with_suffix(".new")
+    whole.write_text(text)
+    whole.replace(path)
+
+
 @dataclass(frozen=True)
 class Home:
     """Where one VS Code keeps its settings and its extensions."""
@@ -96,8 +103,15 @@ class Home:
         for place, content in (("User", {**QUIET, **settings}), ("Machine", machine)):
             path = self.folder / "data" / place / "settings.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(content, indent=2))
+            replace(path, json.dumps(content, indent=2))
         (self.folder / "data" / "User" / "keybindings.json").write_text(json.dumps(KEYS))
+
+    def read_settings(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads((self.folder / "data" / "User" / "settings.json").read_text())
+        return found
+
+    def change_settings(self, settings: Mapping[str, object]) -> None:
+        self.write_settings({**self.read_settings(), **settings})
 
     def write_profile(self, *lines: str) -> None:
         for name in (".profile", ".bashrc"):
@@ -171,10 +185,7 @@ class Window:
         path = self.folder / ".vscode" / "settings.json"
         path.parent.mkdir(exist_ok=True)
         before = json.loads(path.read_text()) if path.exists() else {}
-        # At once: VS Code takes a file that is half written for other settings, and the server starts twice.
-        whole = path.with_suffix(".new")
-        whole.write_text(json.dumps({**before, **settings}))
-        whole.replace(path)
+        replace(path, json.dumps({**before, **settings}))
 
     def open(self, name: str, text: str | bytes) -> None:
         """A new file with this text, the cursor at its end."""
