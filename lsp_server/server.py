@@ -129,7 +129,7 @@ class Quickfill(LanguageServer):
     def _load_model(self) -> Infiller:
         if self.settings.shared_engine:
             try:
-                return SharedEngine(self.settings.model, self.settings.threads)
+                return SharedEngine(self.settings.model, self.settings.threads, renewed=self._tell_again)
             except CannotShare as error:
                 log.info("no engine is shared, this process has its own: %s", error)
         from model.engine.engine import Engine
@@ -150,8 +150,7 @@ class Quickfill(LanguageServer):
         place = replace(place, project=self.project_of(place.session))
         found = await self.run(place.session, work)
         if not found.knows_project and time.monotonic() > self._told_project + PROJECT_PATIENCE:
-            self._told_project = time.monotonic()
-            self.neighbours.tell_again()
+            self._tell_again()
         return found
 
     async def run(self, session: str, work: Callable[[Infiller, Callable[[], bool]], Result]) -> Result:
@@ -219,6 +218,10 @@ class Quickfill(LanguageServer):
         """How many files of the workspace suggestions in a document are copied from."""
         project, own = self.project_of(document)
         return sum(str(file.path) != own for file in self.neighbours.files()) if project else 0
+
+    def _tell_again(self) -> None:
+        self._told_project = time.monotonic()
+        self.neighbours.tell_again()
 
     def _tell_engine(self, files: Sequence[SourceFile], gone: Sequence[Path], whole: bool) -> None:
         """What the workspace's files say, secrets replaced: suggestions are copied from them, too."""

@@ -51,8 +51,17 @@ class CannotShare(Exception):
 class SharedEngine:
     """Thread-safe. There is one as soon as it is made."""
 
-    def __init__(self, model: Path | str | None = None, threads: int | None = None, linger_s: float = LINGER) -> None:
-        """Returns when the engine has its model. Raises CannotShare."""
+    def __init__(
+        self,
+        model: Path | str | None = None,
+        threads: int | None = None,
+        linger_s: float = LINGER,
+        renewed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Returns when the engine has its model. `renewed` is called when another has taken its place: it knows nothing yet.
+
+        Raises CannotShare.
+        """
         self._socket = _place() / f"engine-{_identity(model, threads)}.sock"
         if len(os.fsencode(self._socket)) > LONGEST_PATH:
             raise CannotShare(f"the path of its socket is too long: {self._socket}")
@@ -62,6 +71,7 @@ class SharedEngine:
         self._lock = threading.Lock()
         self._held: HTTPConnection | None = None
         self._starts: list[float] = []
+        self._renewed = renewed
         self.name = ""
         self._join()
 
@@ -108,6 +118,7 @@ class SharedEngine:
                 self._join()
             except CannotShare as error:
                 raise ServerAway(f"the engine of this machine has ended: {error}") from None
+        self._renewed()
 
     def _join(self) -> None:
         """Holds the engine that is there, or one that is started now, and waits for its model. Raises CannotShare."""

@@ -29,6 +29,19 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def engines(folder: Path) -> list[psutil.Process]:
+    """The shared engines whose sockets are somewhere in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        if "lsp_server.gateway.shared" in command and any(part.startswith(str(folder)) for part in command):
+            found.append(process)
+    return found
+
+
 @dataclass
 class Reply:
     status: int

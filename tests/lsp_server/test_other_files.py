@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import pytest_lsp
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient
+from serving import engines
 
 CANARY = "canary_in_the_mine"
 KEY = "AKIA" + "QWJ4ZD2XN7PLR5TB"
@@ -123,6 +125,18 @@ async def test_what_stands_in_a_file_that_the_model_does_not_see_is_copied_from_
     assert "copied from 2 other files" in text
     told(client, tmp_path / "garden.py", f"def plant():\n    {line.replace('gloxinia', 'petunia')}\n")
     assert await copied(client, uri, "quotient = petu", "nia_quotient(alpha_bed, beta_bed)")
+
+
+async def test_an_engine_that_takes_a_killed_ones_place_is_told_of_the_files_again(
+    client: LanguageClient, tmp_path: Path
+) -> None:
+    uri = open_document(client, tmp_path / "bill.py")
+    told(client, tmp_path / "garden.py", "def plant():\n    quotient = gloxinia_quotient(alpha_bed, beta_bed)\n")
+    assert await copied(client, uri, "quotient = glox", "inia_quotient(alpha_bed, beta_bed)")
+    [engine] = engines(Path(os.environ["XDG_RUNTIME_DIR"]))
+    engine.kill()
+    engine.wait(30)
+    assert await copied(client, uri, "quotient = gloxi", "nia_quotient(alpha_bed, beta_bed)")
 
 
 async def test_neither_what_is_ignored_nor_a_secret_is_copied(client: LanguageClient, tmp_path: Path) -> None:

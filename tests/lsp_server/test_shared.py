@@ -16,7 +16,7 @@ import psutil
 import pytest
 from conftest import suggested
 from pygls.lsp.client import LanguageClient
-from serving import PATIENT, until
+from serving import PATIENT, engines, until
 
 from lsp_server import remote, shared
 from lsp_server.engine import ServerAway
@@ -33,28 +33,15 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(remote, "PATIENCE", PATIENT)
     monkeypatch.setattr(shared, "START", PATIENT)
     yield tmp_path / "quickfill"
-    for process in processes(tmp_path):
+    for process in engines(tmp_path):
         process.kill()
-
-
-def processes(folder: Path) -> list[psutil.Process]:
-    """The engines whose sockets are somewhere in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if "lsp_server.gateway.shared" in command and any(part.startswith(str(folder)) for part in command):
-            found.append(process)
-    return found
 
 
 def test_two_windows_share_one_engine_that_leaves_after_the_last(runtime: Path) -> None:
     with ThreadPoolExecutor(3) as pool:  # all at once, as an editor opens its windows again
         first, second, third = pool.map(lambda _: SharedEngine(linger_s=1.0), range(3))
-    until(lambda: len(processes(runtime)) == 1, "the others give up")
-    (process,) = processes(runtime)
+    until(lambda: len(engines(runtime)) == 1, "the others give up")
+    (process,) = engines(runtime)
     (path,) = runtime.glob("*.sock")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
@@ -75,19 +62,19 @@ def test_two_windows_share_one_engine_that_leaves_after_the_last(runtime: Path) 
 def test_an_engine_that_is_killed_is_there_again_for_every_window(runtime: Path) -> None:
     windows = [SharedEngine(), SharedEngine()]
     before = windows[0].infill(REQUEST, "a").candidates
-    processes(runtime)[0].kill()
+    engines(runtime)[0].kill()
     assert [window.infill(REQUEST, "a").candidates for window in windows] == [before, before]
-    assert len(processes(runtime)) == 1
+    assert len(engines(runtime)) == 1
     assert running() == ["quickfill-8m, windows: 2"]
 
 
 def test_an_engine_that_ends_again_and_again_is_left_alone(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     window = SharedEngine()
     monkeypatch.setattr(shared, "MOST_STARTS", 2)
-    for process in processes(runtime):
+    for process in engines(runtime):
         process.kill()
     assert window.infill(REQUEST).candidates
-    for process in processes(runtime):
+    for process in engines(runtime):
         process.kill()
     with pytest.raises(ServerAway, match="started 2 times within a minute"):
         window.infill(REQUEST)
@@ -140,20 +127,20 @@ async def opened(environment: dict[str, str]) -> LanguageClient:
 async def test_windows_of_real_editors_share_one(runtime: Path) -> None:
     first, second = [await opened({}) for _ in range(2)]
     assert await asyncio.gather(suggested(first), suggested(second))
-    assert len(processes(runtime)) == 1
+    assert len(engines(runtime)) == 1
 
 
 async def test_where_nothing_can_be_shared_the_window_has_its_own(runtime: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert await suggested(await opened({"XDG_RUNTIME_DIR": str(tmp_path / "file")}))
     assert await suggested(await opened({}), {"shared_engine": False})
-    assert processes(tmp_path) == []
+    assert engines(tmp_path) == []
 
 
 def test_the_log_of_the_engine_holds_no_code(runtime: Path) -> None:
     window = SharedEngine()
     window.infill(InfillRequest(("canary_of_the_test = ", "\n")), "a")
-    processes(runtime)[0].kill()
+    engines(runtime)[0].kill()
     window.infill(InfillRequest(("canary_of_the_test = ", "\n")), "a")
     assert all("canary" not in log.read_text() for log in runtime.glob("*.log"))
 
@@ -172,7 +159,7 @@ def test_a_window_that_was_killed_has_left(runtime: Path, caplog: pytest.LogCapt
     window = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert window.stdout is not None
     window.stdout.readline()
-    (process,) = processes(runtime)
+    (process,) = engines(runtime)
     window.kill()
     window.wait()
     window.stdout.close()
