@@ -121,5 +121,5 @@ def test_the_status_says_why_nothing_is_suggested_in_a_comment(window: Window) -
     window.open("comment.py", "x = 1\n")
     window.wait_for_status(r"ready \(quickfill-8m\)")
     window.type("# what comes next")
-    window.wait_for_status("Nothing was suggested last: .*comment")
     window.expect_saved("comment.py", "x = 1\n# what comes next")
+    window.wait_for_status("Nothing was suggested last: .*comment")

@@ -40,6 +40,7 @@ KEYS = [
     {"key": "ctrl+alt+l", "command": "editor.action.inlineSuggest.acceptNextLine", "when": "inlineSuggestionVisible"},
     {"key": "ctrl+alt+t", "command": "quickfill.trigger", "when": "editorTextFocus"},
     {"key": "ctrl+alt+w", "command": "workbench.action.closeActiveEditor"},
+    {"key": "ctrl+alt+o", "command": "workbench.action.closeEditorsInOtherGroups"},
 ]
 CHROMIUM = [
     "--no-sandbox",
@@ -225,8 +226,9 @@ class Window:
         self.page.keyboard.type(text, delay=delay)
 
     def expect_page(self, title: str, heading: str) -> None:
-        """A document beside the file, as VS Code renders it."""
-        self.page.wait_for_selector(f".tab[data-resource-name^='Preview {title}'], .tab[aria-label^='Preview {title}']")
+        """A document beside the file, as VS Code renders it; then it is closed: it may take the keys as it is made."""
+        tab = f".tab[data-resource-name^='Preview {title}'], .tab[aria-label^='Preview {title}']"
+        self.page.wait_for_selector(tab)
 
         def is_there() -> bool:
             with suppress(Error):  # frames come and go while the page is made
@@ -234,6 +236,8 @@ class Window:
             return False
 
         wait_for(is_there, f"the heading {heading!r}")
+        self.press("Control+1", "Control+Alt+o")
+        self.page.wait_for_selector(tab, state="detached")
 
     def run_command(self, title: str) -> None:
         self._choose("F1", title, f"[aria-label^='{title}']")
