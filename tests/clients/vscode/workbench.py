@@ -223,6 +223,7 @@ class Window:
             self.page.keyboard.press(key)
 
     def type(self, text: str, delay: float = 0) -> None:
+        self.page.wait_for_selector(".editor-instance .monaco-editor.focused")  # on a busy machine it comes and goes
         self.page.keyboard.type(text, delay=delay)
 
     def expect_page(self, title: str, heading: str) -> None:
@@ -264,7 +265,8 @@ class Window:
         try:
             wait_for(lambda: self.ghost() == text, repr(text))
         except AssertionError as error:
-            raise AssertionError(f"{error}; shown was {self.ghost()!r}") from None
+            text = self.page.evaluate("[...document.querySelectorAll('.view-line')].map((line) => line.textContent)")
+            raise AssertionError(f"{error}; shown was {self.ghost()!r} in {text!r}") from None
 
     def wait_for_no_ghost(self) -> None:
         wait_for(lambda: self.ghost() == "", "the ghost text to go")
