@@ -20,6 +20,7 @@ import numpy as np
 from rich.progress import track
 
 from lsp_server.benchmarks.history import commits, files_before
+from lsp_server.benchmarks.signatures import signatures_for
 from lsp_server.completion.complete import LANGUAGES
 from lsp_server.context.project import Project, SourceFile
 from lsp_server.context.similar import most_alike, other_files_of
@@ -97,6 +98,8 @@ def measure(engine: Engine, folders: Sequence[Path], count: int, seed: int = 0) 
         "nothing": lambda case: (),
         "the beginning of any file": lambda case: _any_beginning(rng, case),
         "the most similar piece": _most_alike,
+        "the signatures of what is imported": _signatures,
+        "the similar piece, and signatures": lambda case: (*_signatures(case), *_most_alike(case)),
         COPIED: _most_alike,
     }
     return _measured(engine, cases(folders, count, rng), sources)
@@ -228,6 +231,10 @@ def _copying(engine: Engine, request: InfillRequest, case: Case) -> Infilling:
 
 def _most_alike(case: Case) -> tuple[str, ...]:
     return other_files_of(most_alike(case.files, case.file.path, case.text, case.cursor))
+
+
+def _signatures(case: Case) -> tuple[str, ...]:
+    return signatures_for(case.files, case.file.name, case.text, case.cursor)
 
 
 def _any_beginning(rng: np.random.Generator, case: Case) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as th
 LEFT_TO_FIRST_PASS = 32  # new visible tokens that the first pass reads along with its drafts
 WAY_OUT_PASSES = 6
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
+# Of the time that a request has, for looking on once the greedy text is there: a slow machine would take all of it.
+SEARCH_SHARE = 1 / 8
 LEAST_PASSES = 4  # with fewer left, candidates are given up first
 
 
@@ -181,9 +183,11 @@ class Job:
         sources, elsewhere = self._sources(continuation.keys), resources.elsewhere(*request.project)
         # Of texts of several lines the likeliest is too short; one that is to fill its tokens is not looked for by its end.
         searching = one_line and request.whole_lines and request.passes is None
-        branches = request.branches * (1 + candidates) // 2 if searching else 0
+        breadth = (1 + candidates) / 2
+        branches = int(request.branches * breadth) if searching else 0
+        search_s = None if request.deadline_ms is None else request.deadline_ms / 1000 * SEARCH_SHARE * breadth
         beginnings, gate = 1 if branches else candidates, resources.copy_gate
-        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches)
+        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches, search_s)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:

@@ -146,8 +146,9 @@ class CheckedDecoder:
         sources: Sources,
         elsewhere: Elsewhere | None = None,
         branches: int = 0,
+        search_s: float | None = None,
     ) -> None:
-        """`branches`: so many other texts are tried at most, in search of the likeliest whole one."""
+        """`branches`: so many other texts are tried at most, for at most `search_s` seconds, in search of the likeliest one."""
         self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
         copies = Copies(visible[:-1], tokenizer.ordinary)
         self._ending = copies.ending
@@ -159,7 +160,7 @@ class CheckedDecoder:
         self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
         self._trails = tuple(text.trail(visible[:-1]) for _, text in texts)
         self._slots = SLOTS if sources.canvas else 0
-        self._branches = branches
+        self._branches, self._search_s = branches, search_s
 
     def run(
         self,
@@ -194,6 +195,8 @@ class CheckedDecoder:
         if watch is not None and chains:
             watch(chains[0].tokens)
         if self._branches:
+            if self._search_s is not None:
+                deadline = deadline.in_seconds(self._search_s)
             chains += yield from self._search(continuation, chains, wanted, deadline)
         return chains
 

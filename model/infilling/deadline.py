@@ -66,6 +66,11 @@ class Deadline:
             left = min(left, int(seconds / self._costs.of(rows, keys)) if seconds > 0 else 0)
         return max(0, left)
 
+    def in_seconds(self, seconds: float) -> Deadline:
+        """The same, but no later than so many seconds from now."""
+        soon = time.perf_counter() + seconds
+        return Deadline(self._costs, soon if self._at is None else min(soon, self._at), self._passes)
+
     def within(self, passes: int) -> Deadline:
         """The same moment, and at most so many passes."""
         return Deadline(self._costs, self._at, passes)

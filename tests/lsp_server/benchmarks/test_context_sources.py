@@ -30,11 +30,12 @@ def test_what_is_hidden_is_the_end_of_a_line(workspace: Path) -> None:
 
 
 def test_the_sources_are_measured_on_the_same_places(workspace: Path, bundled: Engine) -> None:
-    nothing, anything, similar, copied = measure(bundled, [workspace], 8)
-    assert (nothing.n, anything.n, similar.n, copied.n) == (8, 8, 8, 8)
+    nothing, anything, similar, signatures, both, copied = measured = measure(bundled, [workspace], 8)
+    assert {source.n for source in measured} == {8}
     assert nothing.tokens == 0
     assert anything.tokens > 0
     assert similar.tokens == copied.tokens > 0
+    assert both.tokens == similar.tokens + signatures.tokens
     assert nothing.gain.value == 0
     assert similar.gain.value == pytest.approx(similar.exact.value - nothing.exact.value)
 

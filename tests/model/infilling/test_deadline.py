@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from model.engine import job
 from model.engine.engine import Engine
 from model.infilling.deadline import UNLIMITED, Deadline, PassCosts
 from model.infilling.request import InfillRequest
@@ -36,6 +37,31 @@ def test_the_passes_that_are_left() -> None:
     assert Deadline(costs, time.perf_counter() + 35).passes_left(0, 1, 1) == 3
     assert Deadline(costs, time.perf_counter() + 35, passes=4).passes_left(2, 1, 1) == 2
     assert Deadline(costs, time.perf_counter() - 1).passes_left(0, 1, 1) == 0
+
+
+def test_a_part_of_the_time_ends_sooner_and_never_later() -> None:
+    costs = PassCosts(fixed=10.0, row=0.0, pair=0.0)  # seconds
+    assert Deadline(costs, time.perf_counter() + 95).in_seconds(35).passes_left(0, 1, 1) == 3
+    assert Deadline(costs, time.perf_counter() + 35).in_seconds(95).passes_left(0, 1, 1) == 3
+    assert Deadline(costs, passes=4).in_seconds(95).passes_left(1, 1, 1) == 3
+    assert Deadline(costs).in_seconds(35).passes_left(0, 1, 1) == 3
+
+
+def test_the_search_takes_its_share_of_the_time_and_then_the_greedy_text_is_the_answer(
+    bundled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def texts(places: list[InfillRequest]) -> list[list[str]]:
+        return [[candidate.text for candidate in bundled.infill(place).candidates] for place in places]
+
+    hurried = [replace(place, deadline_ms=30_000.0) for place in PLACES]
+    greedy, searched = texts([replace(place, branches=0) for place in hurried]), texts(hurried)
+    assert searched != greedy
+    assert searched == texts(PLACES)  # there is time for all of it
+    monkeypatch.setattr(job, "SEARCH_SHARE", 0.0)
+    unsearched = texts(hurried)
+    assert unsearched != searched
+    # What ends where it leaves the greedy text needs no pass, and so no time.
+    assert all(found in (written, best) for found, written, best in zip(unsearched, greedy, searched, strict=True))
 
 
 def test_where_keys_cost_more_a_draft_must_be_likelier() -> None:
