@@ -60,10 +60,13 @@ def test_two_windows_share_one_engine_that_leaves_after_the_last(runtime: Path) 
 
 
 def test_an_engine_that_is_killed_is_there_again_for_every_window(runtime: Path) -> None:
-    windows = [SharedEngine(), SharedEngine()]
+    renewed: list[str] = []
+    windows = [SharedEngine(renewed=lambda: renewed.append("first")), SharedEngine(renewed=lambda: renewed.append("second"))]
     before = windows[0].infill(REQUEST, "a").candidates
+    assert renewed == []
     engines(runtime)[0].kill()
     assert [window.infill(REQUEST, "a").candidates for window in windows] == [before, before]
+    assert renewed == ["first", "second"]  # each tells the new one what it knew of the workspace
     assert len(engines(runtime)) == 1
     assert running() == ["quickfill-8m, windows: 2"]
 
