@@ -30,7 +30,10 @@ _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 @dataclass(frozen=True)
 class Import:
-    """What a name of a file stands for: a module, or a name in it. `level` counts the dots of a relative import."""
+    """What a name of a file stands for: a module, or a name in it. `level` counts the dots of a relative import.
+
+    `import a.b` is known by `a` alone: what is asked of `a.b` is not followed.
+    """
 
     module: tuple[str, ...]
     level: int
@@ -54,7 +57,7 @@ def signatures_for(files: Sequence[SourceFile], file_name: str, text: str, curso
     imports = outline(text).imports
     found: dict[str, list[str]] = {}
     left = MOST_CHARACTERS
-    for name, attributes in _used(text, cursor, imports):
+    for name, attributes in _used(text, cursor, imports).items():
         for file, signature in _resolved(
             modules, imports[name], _module_of(file_name), PurePosixPath(file_name).name, attributes
         ):
@@ -73,7 +76,7 @@ def _as_other_files(found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return tuple(as_model_text(without_secrets((text,))[0]) for text in texts)
 
 
-def _used(text: str, cursor: int, imports: Mapping[str, Import]) -> Iterator[tuple[str, list[str]]]:
+def _used(text: str, cursor: int, imports: Mapping[str, Import]) -> dict[str, list[str]]:
     """Imported names around the cursor, the nearest first, with the attributes that are asked of each."""
     lines, row = text.split("\n"), text.count("\n", 0, cursor)
     rows = sorted(range(max(0, row - alike.ABOVE), min(len(lines), row + alike.BELOW + 1)), key=lambda other: abs(other - row))
@@ -86,7 +89,7 @@ def _used(text: str, cursor: int, imports: Mapping[str, Import]) -> Iterator[tup
             name, *attributes = dotted.split(".")
             if name in imports:
                 used.setdefault(name, []).extend(attributes[:1])
-    yield from used.items()
+    return used
 
 
 def _resolved(

@@ -56,6 +56,12 @@ class Desk:
     script: Script
     home: Home
 
+    def begin(self, name: str, content: str | bytes) -> None:
+        """A new file, known to a server that is ready."""
+        self.window.open(name, content)
+        self.script.wait_for(event="open", file=name)
+        self.window.wait_for_status("ready")
+
     def take_forty(self, before: str, name: str) -> None:
         """Types `x = ` at the end of an open file of this text, and takes what `FORTY` suggests."""
         self.window.type("x = ")

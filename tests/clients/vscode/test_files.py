@@ -8,12 +8,6 @@ from clients.vscode.desk import FORTY, Desk
 from clients.vscode.workbench import wait_for
 
 
-def begin(desk: Desk, name: str, content: str | bytes) -> None:
-    desk.window.open(name, content)
-    desk.script.wait_for(event="open", file=name)
-    desk.window.wait_for_status("ready")
-
-
 @pytest.fixture(autouse=True)
 def suggestions(desk: Desk) -> None:
     desk.script.says(suggestions=FORTY)
@@ -21,7 +15,7 @@ def suggestions(desk: Desk) -> None:
 
 def test_a_file_of_fifty_thousand_lines_is_served(desk: Desk) -> None:
     text = "".join(f"value_{number} = {number}\n" for number in range(50_000))
-    begin(desk, "long.py", text)
+    desk.begin("long.py", text)
     desk.take_forty(text, "long.py")
     desk.window.close_file()
 
@@ -30,7 +24,7 @@ def test_a_binary_file_is_never_shown_to_the_server(desk: Desk) -> None:
     content = bytes(range(256)) * 40
     desk.window.choose_file("binary.py", content)
     desk.window.page.wait_for_selector(".monaco-editor-pane-placeholder:has-text('binary')")
-    begin(desk, "text.py", "")
+    desk.begin("text.py", "")
     assert not desk.script.asked(event="open", file="binary.py")
     assert (desk.window.folder / "binary.py").read_bytes() == content
 
@@ -39,7 +33,7 @@ def test_a_file_in_another_encoding_is_served_and_keeps_it(desk: Desk) -> None:
     desk.window.set_for_folder({"files.encoding": "iso88591"})
     desk.window.page.wait_for_timeout(500)
     text = "# Käse und Brötchen\n".encode("latin-1")
-    begin(desk, "latin.py", text)
+    desk.begin("latin.py", text)
     desk.window.type("x = ")
     desk.window.wait_for_ghost("40 + 2")
     assert "Käse" in str(desk.script.asked(event="ask")[-1]["before"])
@@ -50,7 +44,7 @@ def test_a_file_in_another_encoding_is_served_and_keeps_it(desk: Desk) -> None:
 
 def test_line_ends_of_windows_are_kept(desk: Desk) -> None:
     desk.script.says(suggestions={"def f():": ["\n    return 1"]})
-    begin(desk, "crlf.py", b"import os\r\n")
+    desk.begin("crlf.py", b"import os\r\n")
     desk.window.type("def f():")
     desk.window.wait_for_ghost("\n    return 1")
     desk.window.press("Tab")
@@ -58,7 +52,7 @@ def test_line_ends_of_windows_are_kept(desk: Desk) -> None:
 
 
 def test_a_file_closed_while_its_question_is_open_does_no_harm_to_the_next(desk: Desk) -> None:
-    begin(desk, "left.py", "")
+    desk.begin("left.py", "")
     desk.script.says(suggestions=FORTY, pause=2)
     before = len(desk.script.asked(event="ask"))
     desk.window.type("x = ")
@@ -66,6 +60,6 @@ def test_a_file_closed_while_its_question_is_open_does_no_harm_to_the_next(desk:
     desk.window.expect_saved("left.py", "x = ")
     desk.window.close_file()
     desk.script.says(suggestions=FORTY)
-    begin(desk, "next.py", "")
+    desk.begin("next.py", "")
     desk.take_forty("", "next.py")
     assert (desk.window.folder / "left.py").read_text() == "x = "

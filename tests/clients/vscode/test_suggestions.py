@@ -13,11 +13,9 @@ ADD = "def add(a, b):\n"
 
 
 def begin(desk: Desk, name: str, text: str, **script: object) -> None:
-    """A new file, known to a server that is ready."""
+    """A new file, and what the server says in it."""
     desk.script.says(**script)
-    desk.window.open(name, text)
-    desk.script.wait_for(event="open", file=name)
-    desk.window.wait_for_status("ready")
+    desk.begin(name, text)
 
 
 def test_tab_takes_the_suggestion(desk: Desk) -> None:

@@ -34,9 +34,7 @@ def test_folders_of_one_workspace_share_a_server(folders: tuple[Desk, str]) -> N
     desk, _ = folders
     for name in ("first", "second"):
         desk.window.folder = desk.home.folder.parent / name
-        desk.window.open(f"{name}.py", "")
-        desk.script.wait_for(event="open", file=f"{name}.py")
-        desk.window.wait_for_status("ready")
+        desk.begin(f"{name}.py", "")
         desk.take_forty("", f"{name}.py")
     assert len(desk.script.asked(event="start")) == 1
 
@@ -51,9 +49,7 @@ def test_two_windows_on_one_folder_are_both_served(folders: tuple[Desk, str]) ->
     with browser.new_context(viewport={"width": 1100, "height": 700}) as context:
         other = Desk(Window(context.new_page(), desk.window.folder), desk.script, desk.home)
         other.window.load(address)
-        other.window.open("there.py", "")
-        other.script.wait_for(event="open", file="there.py")
-        other.window.wait_for_status("ready")
+        other.begin("there.py", "")
         other.take_forty("", "there.py")
         desk.take_forty("", "here.py")
         # The same file in both: what one saves, the other takes up, and goes on from there.
