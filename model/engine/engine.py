@@ -289,7 +289,7 @@ def _candidate(filling: Filling, calibration: Calibration | None) -> Candidate:
     if calibration is None:
         return Candidate(tuple(filling.texts), score, parts=filling.parts, whole=not filling.broken_off)
     parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
-    confidence = 0.0 if filling.cut else calibration.confidence(score - filling.doubt)
+    confidence = 0.0 if filling.cut else calibration.confidence(filling.likely)
     return Candidate(tuple(filling.texts), score, confidence, parts, not filling.broken_off)
 
 

@@ -19,11 +19,12 @@ from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import Model
 from model.engine.projects import Projects
 from model.engine.session import CHUNK, Session
-from model.infilling.checked import Chain, CheckedDecoder, Limits, Sources
+from model.infilling.checked import BEHIND_TOKENS, Chain, CheckedDecoder, Limits, Sources
 from model.infilling.confidence import leading_parts
 from model.infilling.copies import LONGEST_MATCH, Copies, CopyGate
 from model.infilling.deadline import Deadline, PassCosts
 from model.infilling.drafts import MOST_NODES, PREVIOUS
+from model.infilling.hindsight import Hindsight, Weighed
 from model.infilling.layout import encode_visible
 from model.infilling.ngrams import Elsewhere, OtherTexts
 from model.infilling.passes import Continuation, Passes, Row
@@ -38,6 +39,7 @@ WAY_OUT_PASSES = 6
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
 # Of the time that a request has, for looking on once the greedy text is there: a slow machine would take all of it.
 SEARCH_SHARE = 1 / 8
+RIVALS = 2  # of the likeliest texts, that are weighed with them by what stands behind
 LEAST_PASSES = 4  # with fewer left, candidates are given up first
 
 
@@ -76,12 +78,17 @@ class Filling:
     cut: bool = False
     hurried: bool = False
     broken_off: bool = False
-    doubt: float = 0.0  # nats: see `Limits.doubt`
+    gain: float = 0.0  # nats: what stands behind says more than the scores know (`Hindsight`, or less `Limits.doubt`)
+
+    @property
+    def likely(self) -> float:
+        """Log probability, with all that is known."""
+        return min(0.0, sum(self.scores) + self.gain)
 
     @property
     def worth(self) -> float:
         """Log of the characters, and one more, that are right in the mean: in nats."""
-        return sum(self.scores) - self.doubt + math.log1p(sum(map(len, self.texts)))
+        return self.likely + math.log1p(sum(map(len, self.texts)))
 
 
 def _best_first(filling: Filling) -> tuple[bool, float]:
@@ -197,7 +204,9 @@ class Job:
         while beginnings > 1 and self._deadline.passes_left(0, beginnings * MOST_NODES, continuation.keys) < LEAST_PASSES:
             beginnings -= 1
         with self._timed("denoise"):
-            chains = yield from decoder.run(continuation, unread, owed.encode(), beginnings, self._deadline, watch, candidates)
+            chains = yield from decoder.run(
+                continuation, unread, owed.encode(), beginnings, self._deadline, watch, candidates, RIVALS
+            )
             self._session.adopt(unread)
             stuck = one_line and chains and not any(self._is_going_well(chain) for chain in chains)
             rows = WAYS_OUT * MOST_NODES
@@ -210,10 +219,38 @@ class Job:
                 continuation.passes += again.passes
                 for chain in chains:
                     chain.hurried = False  # not for want of time: it is what there is
+            fillings = [self._filling(chain, owed, parts[1], limits.doubt(tokenizer, chain.tokens)) for chain in chains]
+            if branches and not stuck:
+                yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1])
         self._count(continuation, chains)
         if chains:
             self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]
-        return [self._filling(chain, owed, parts[1], limits.doubt(tokenizer, chain.tokens)) for chain in chains]
+        return fillings
+
+    def _look_behind(
+        self,
+        decoder: CheckedDecoder,
+        continuation: Continuation,
+        chains: Sequence[Chain],
+        fillings: Sequence[Filling],
+        owed: str,
+        behind: str,
+    ) -> Passes[None]:
+        """One more pass, if there is time, and something to choose from: what stands behind tells the likeliest texts apart."""
+        best: dict[str, int] = {}
+        for number in sorted(range(len(chains)), key=lambda number: -fillings[number].worth):
+            if chains[number].complete and not chains[number].hurried and len(best) < self._request.candidates + RIVALS:
+                best.setdefault(fillings[number].texts[0], number)
+        rows = len(best) * (BEHIND_TOKENS + 1)
+        if len(best) < 2 or not behind or not self._deadline.passes_left(0, rows, continuation.keys):
+            return
+        texts = [(owed + text).encode() for text in best]
+        follows = yield from decoder.look_behind(continuation, [chains[number] for number in best.values()], texts, behind)
+        scores = [sum(chains[number].scores) for number in best.values()]
+        hindsight = Hindsight([Weighed(*one) for one in zip(best, scores, follows, strict=True)])
+        for filling in fillings:
+            filling.gain = hindsight.gain(filling.texts[0]) if filling.texts[0] in best else filling.gain
+            filling.parts = tuple(Part(part.text, hindsight.of_part(part.text, part.score)) for part in filling.parts)
 
     def _is_going_well(self, chain: Chain) -> bool:
         return chain.complete or chain.growing or chain.unwanted or self._is_broken_off(chain.tokens, chain.complete)
@@ -247,7 +284,7 @@ class Job:
         text = leading[-1][0] if cut and leading else self._text(tokens, chain.complete, owed, behind)
         shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
         hurried = chain.hurried and self._request.passes is None
-        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried, broken_off, doubt)
+        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried, broken_off, -doubt)
 
     def _unchecked(self) -> Passes[Filling]:
         request = self._request

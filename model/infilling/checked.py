@@ -30,6 +30,7 @@ LAST_SLOTS = 16  # of the canvas that ends a hole without a check
 # Nats: of parts of lines of held-out packages, 12.5, 16.5 and 18.5 % were right with 0, 2 and 4 (200 places).
 DISAGREES = 4.0
 BRANCH_NODES = 6  # of a branch's draft: a handful of branches share a pass
+BEHIND_TOKENS = 8  # of what stands behind a hole, read again behind each text: more of them tell texts apart no better
 LONGEST_PERIOD, LEAST_REPEATED = 8, 16  # tokens; so many that repeat a period at least three times are a circle
 
 
@@ -151,7 +152,7 @@ class CheckedDecoder:
         """`branches`: so many other texts are tried at most, for at most `search_s` seconds, in search of the likeliest one."""
         self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
         copies = Copies(visible[:-1], tokenizer.ordinary)
-        self._ending = copies.ending
+        self._ending, self._visible_end = copies.ending, visible[-1]
         self._next = Next(tokenizer, healing, limits, gate, elsewhere)
         others: tuple[tuple[str, Text], ...] = () if elsewhere is None else ((ELSEWHERE, elsewhere.texts),)
         siblings: tuple[tuple[str, Text], ...] = ((SIBLING, NoSibling()),) if branches else ()
@@ -171,6 +172,7 @@ class CheckedDecoder:
         deadline: Deadline,
         watch: Callable[[list[int]], None] | None = None,
         wanted: int = 1,
+        rivals: int = 0,
     ) -> Passes[list[Chain]]:
         """Chains for the `beginnings` likeliest first tokens, the greedy one first; then those that the search for the `wanted`
         likeliest texts found.
@@ -197,14 +199,14 @@ class CheckedDecoder:
         if self._branches:
             if self._search_s is not None:
                 deadline = deadline.in_seconds(self._search_s)
-            chains += yield from self._search(continuation, chains, wanted, deadline)
+            chains += yield from self._search(continuation, chains, wanted, rivals, deadline)
         return chains
 
     def _search(
-        self, continuation: Continuation, chains: Sequence[Chain], wanted: int, deadline: Deadline
+        self, continuation: Continuation, chains: Sequence[Chain], wanted: int, rivals: int, deadline: Deadline
     ) -> Passes[list[Chain]]:
         """Whole texts that may be likelier than these, while there is time: from where something else was likely, best first."""
-        frontier: Frontier[_Way] = Frontier(wanted, self._limits.least_score, self._branches)
+        frontier: Frontier[_Way] = Frontier(wanted, self._limits.least_score, self._branches, rivals)
         found: list[Chain] = []
         written = chains
         while True:
@@ -226,6 +228,55 @@ class CheckedDecoder:
             found += [chain for chain in written if chain.complete and sum(chain.scores) > bar]
             if growing:
                 return found
+
+    def look_behind(
+        self, continuation: Continuation, chains: Sequence[Chain], texts: Sequence[bytes], behind: str
+    ) -> Passes[list[float]]:
+        """Log likelihood of what stands behind the hole, its first `BEHIND_TOKENS` tokens, given that this text of a chain that
+        was read to its end stands in it. One pass.
+
+        Where the line goes on, no text has its end in common with what stands there, and what a chain wrote behind its text
+        is taken back.
+        """
+        goes_on = bool(behind.partition("\n")[0].strip())
+        rows: list[Row] = []
+        tails: list[tuple[int, Sequence[int], float]] = []
+        for chain, text in zip(chains, texts, strict=True):
+            kept, rest = self._spelled(chain, text)
+            tail = self._tail(rest, behind)
+            last = chain.stem + kept - 1  # the row before the tail's first
+            first, start, sees = len(rows), continuation.base + last, tuple(chain.rows[:last])
+            for number, token in enumerate([self._visible_end, *chain.tokens][kept : kept + 1] + list(tail[:-1])):
+                sees = (*sees, continuation.rows + len(rows))
+                rows.append(Row(token, start + number, sees))
+            end = len(chain.scores) if goes_on else len(chain.scores) - 1
+            tails.append((first, tail, sum(chain.scores[kept:end])))
+        reading = yield from continuation.read(rows, range(len(rows)))
+        likely = torch.log_softmax(reading.logits, -1)
+        return [
+            float(likely[range(first, first + len(tail)), list(tail)].sum()) - taken_back for first, tail, taken_back in tails
+        ]
+
+    def _spelled(self, chain: Chain, text: bytes) -> tuple[int, str]:
+        """How many of a chain's tokens spell nothing but this text, and what of it they leave."""
+        ends = [0]
+        for token in chain.tokens:
+            ends.append(ends[-1] + len(self._tokenizer.bytes_of(token)))
+        kept = min(len(chain.tokens) - 1, max(number for number, end in enumerate(ends) if end <= len(text)))
+        while True:
+            try:
+                return kept, text[ends[kept] :].decode()
+            except UnicodeDecodeError:  # in the middle of a character
+                kept -= 1
+
+    def _tail(self, rest: str, behind: str) -> Sequence[int]:
+        tokens = self._tokenizer.encode(rest + behind)
+        size, owed = 0, len(rest.encode())
+        for number, token in enumerate(tokens):
+            size += len(self._tokenizer.bytes_of(token))
+            if size > owed:
+                return tokens[: number + BEHIND_TOKENS]
+        return tokens
 
     def _branch(self, way: _Way) -> Chain:
         left = way.chain

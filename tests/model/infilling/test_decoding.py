@@ -17,13 +17,13 @@ from model.checkpoints.trigrams import TrigramTable
 from model.engine.engine import Engine
 from model.engine.job import WAYS_OUT
 from model.engine.session import Session
-from model.infilling.checked import Chain, CheckedDecoder, Limits, Sources
+from model.infilling.checked import BEHIND_TOKENS, Chain, CheckedDecoder, Limits, Sources
 from model.infilling.copies import CopyGate
 from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
 from model.infilling.ngrams import Elsewhere, NgramIndex, OtherTexts
 from model.infilling.passes import Continuation, run_alone
-from model.infilling.reference import Reference
+from model.infilling.reference import Reference, next_logits
 from model.infilling.request import InfillRequest
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
@@ -142,7 +142,7 @@ def test_the_search_finds_what_it_would_find_one_token_at_a_time(bundled: Engine
 def test_what_is_found_is_at_least_as_likely_as_the_greedy_text(bundled: Engine) -> None:
     likelier = 0
     for start in range(600, 4600, 400):
-        request = InfillRequest((SOURCE[:start], SOURCE[SOURCE.index("\n", start) :]), single_line=True, allow_empty=False)
+        request = InfillRequest((SOURCE[:start], ""), single_line=True, allow_empty=False)  # nothing behind speaks for another
         [greedy] = bundled.infill(replace(request, branches=0)).candidates
         [found] = bundled.infill(request).candidates
         assert found.score >= greedy.score - 1e-4
@@ -164,6 +164,44 @@ def test_of_what_holds_the_longest_comes_first_and_whole_texts_before_it(bundled
         cut, whole = cut + len(lengths), whole + len(found) - len(lengths)
     assert cut
     assert whole
+
+
+@pytest.mark.parametrize("start", range(700, 6700, 750))
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_stands_behind_is_as_likely_as_when_everything_is_read_again(bundled: Engine, start: int, goes_on: bool) -> None:
+    model, tokenizer = bundled.model, bundled.model.tokenizer
+    prefix, owed = split_partial_word(SOURCE[:start])
+    end = SOURCE.index("\n", start) - 4 * goes_on
+    behind = SOURCE[end:]
+    visible = encode_visible(tokenizer, (prefix, behind), budget=300)
+    limits = Limits(20, True, allow_empty=False)
+    session = Session(model.network)
+    reader = InferenceNetwork(model.network)
+    sources = Sources(False, True, model.trigrams)
+    decoder = CheckedDecoder(tokenizer, Healing(tokenizer), limits, visible, None, sources, None, 6)
+    with torch.inference_mode():
+        run_alone(reader, session.encode(visible, leave=8))
+        base = len(session.tokens)
+        rows = Continuation(reader, session.cache, base)
+        chains = run_alone(reader, decoder.run(rows, visible[base:], owed.encode(), 1, Deadline(), wanted=2, rivals=2))
+        chains = [chain for chain in chains if chain.complete]
+        texts = [tokenizer.decode_bytes(chain.tokens[:-1]) for chain in chains]
+        shorter = [text[: max(len(owed.encode()), len(text) - 1)] for text in texts]  # in the middle of a token
+        found = run_alone(reader, decoder.look_behind(rows, chains + chains, texts + shorter, behind))
+    assert len(chains) > 1
+    for chain, text, likely in zip(chains + chains, texts + shorter, found, strict=True):
+        kept = 0
+        while len(tokenizer.decode_bytes(chain.tokens[: kept + 1])) <= len(text) and kept + 1 < len(chain.tokens):
+            kept += 1
+        rest = text[len(tokenizer.decode_bytes(chain.tokens[:kept])) :].decode()
+        tail = tokenizer.encode(rest + behind)
+        inside = next(n for n in range(len(tail) + 1) if len(tokenizer.decode_bytes(tail[: n + 1])) > len(rest.encode()))
+        written, expected = [*visible, *chain.tokens[:kept]], 0.0
+        for token in tail[: inside + BEHIND_TOKENS]:
+            expected += float(torch.log_softmax(next_logits(model.network, written), -1)[token])
+            written.append(token)
+        end_of_text = len(chain.scores) - (not goes_on)
+        assert likely == pytest.approx(expected - sum(chain.scores[kept:end_of_text]), abs=0.02 * len(tail[:20]))
 
 
 def test_what_goes_round_in_circles_is_given_up(tokenizer: Tokenizer) -> None:
