@@ -285,11 +285,11 @@ def _chosen(ranked: Sequence[Candidate], count: int, fillings: Sequence[Filling]
 
 
 def _candidate(filling: Filling, calibration: Calibration | None) -> Candidate:
-    score = sum(filling.scores)
+    score = filling.likely
     if calibration is None:
         return Candidate(tuple(filling.texts), score, parts=filling.parts, whole=not filling.broken_off)
     parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
-    confidence = 0.0 if filling.cut else calibration.confidence(filling.likely)
+    confidence = 0.0 if filling.cut else calibration.confidence(score)
     return Candidate(tuple(filling.texts), score, confidence, parts, not filling.broken_off)
 
 

@@ -19,7 +19,7 @@ from model.architecture.inference import InferenceNetwork
 from model.checkpoints.store import Model
 from model.engine.projects import Projects
 from model.engine.session import CHUNK, Session
-from model.infilling.checked import BEHIND_TOKENS, Chain, CheckedDecoder, Limits, Sources
+from model.infilling.checked import BEHIND_TOKENS, DISAGREES, Chain, CheckedDecoder, Limits, Rivals, Sources
 from model.infilling.confidence import leading_parts
 from model.infilling.copies import LONGEST_MATCH, Copies, CopyGate
 from model.infilling.deadline import Deadline, PassCosts
@@ -39,7 +39,8 @@ WAY_OUT_PASSES = 6
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
 # Of the time that a request has, for looking on once the greedy text is there: a slow machine would take all of it.
 SEARCH_SHARE = 1 / 8
-RIVALS = 2  # of the likeliest texts, that are weighed with them by what stands behind
+# Looked for beyond the likeliest texts, for what stands behind to decide: in a line that goes on it knows more than the network.
+RIVALS, RIVALS_WITHIN_LINE, WITHIN_LINE_BREADTH = Rivals(2, 2.0), Rivals(7, 2.0 + DISAGREES), 2
 LEAST_PASSES = 4  # with fewer left, candidates are given up first
 
 
@@ -191,7 +192,8 @@ class Job:
         # Of texts of several lines the likeliest is too short; one that is to fill its tokens is not looked for by its end.
         searching = one_line and request.whole_lines and request.passes is None
         breadth = (1 + candidates) / 2
-        branches = int(request.branches * breadth) if searching else 0
+        rivals, more = (RIVALS_WITHIN_LINE, WITHIN_LINE_BREADTH) if limits.right else (RIVALS, 1)
+        branches = int(request.branches * breadth) * more if searching else 0
         search_s = None if request.deadline_ms is None else request.deadline_ms / 1000 * SEARCH_SHARE * breadth
         beginnings, gate = 1 if branches else candidates, resources.copy_gate
         decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches, search_s)
@@ -205,7 +207,7 @@ class Job:
             beginnings -= 1
         with self._timed("denoise"):
             chains = yield from decoder.run(
-                continuation, unread, owed.encode(), beginnings, self._deadline, watch, candidates, RIVALS
+                continuation, unread, owed.encode(), beginnings, self._deadline, watch, candidates, rivals
             )
             self._session.adopt(unread)
             stuck = one_line and chains and not any(self._is_going_well(chain) for chain in chains)
@@ -221,7 +223,7 @@ class Job:
                     chain.hurried = False  # not for want of time: it is what there is
             fillings = [self._filling(chain, owed, parts[1], limits.doubt(tokenizer, chain.tokens)) for chain in chains]
             if branches and not stuck:
-                yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1])
+                yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1], rivals)
         self._count(continuation, chains)
         if chains:
             self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]
@@ -235,11 +237,12 @@ class Job:
         fillings: Sequence[Filling],
         owed: str,
         behind: str,
+        rivals: Rivals,
     ) -> Passes[None]:
         """One more pass, if there is time, and something to choose from: what stands behind tells the likeliest texts apart."""
         best: dict[str, int] = {}
         for number in sorted(range(len(chains)), key=lambda number: -fillings[number].worth):
-            if chains[number].complete and not chains[number].hurried and len(best) < self._request.candidates + RIVALS:
+            if chains[number].complete and not chains[number].hurried and len(best) < self._request.candidates + rivals.count:
                 best.setdefault(fillings[number].texts[0], number)
         rows = len(best) * (BEHIND_TOKENS + 1)
         if len(best) < 2 or not behind or not self._deadline.passes_left(0, rows, continuation.keys):

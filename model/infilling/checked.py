@@ -86,6 +86,17 @@ class Sources:
     least_chance: float = LEAST_CHANCE
 
 
+@dataclass(frozen=True)
+class Rivals:
+    """Of texts that are less likely than the wanted ones so many are looked for, down to `reach` nats below the likeliest."""
+
+    count: int
+    reach: float
+
+
+NO_RIVALS = Rivals(0, 0.0)
+
+
 @dataclass
 class Chain:
     """One candidate as it grows: `tokens`, `<eos>` included where the model wrote it, and their log probabilities."""
@@ -172,7 +183,7 @@ class CheckedDecoder:
         deadline: Deadline,
         watch: Callable[[list[int]], None] | None = None,
         wanted: int = 1,
-        rivals: int = 0,
+        rivals: Rivals = NO_RIVALS,
     ) -> Passes[list[Chain]]:
         """Chains for the `beginnings` likeliest first tokens, the greedy one first; then those that the search for the `wanted`
         likeliest texts found.
@@ -203,10 +214,10 @@ class CheckedDecoder:
         return chains
 
     def _search(
-        self, continuation: Continuation, chains: Sequence[Chain], wanted: int, rivals: int, deadline: Deadline
+        self, continuation: Continuation, chains: Sequence[Chain], wanted: int, rivals: Rivals, deadline: Deadline
     ) -> Passes[list[Chain]]:
         """Whole texts that may be likelier than these, while there is time: from where something else was likely, best first."""
-        frontier: Frontier[_Way] = Frontier(wanted, self._limits.least_score, self._branches, rivals)
+        frontier: Frontier[_Way] = Frontier(wanted, self._limits.least_score, self._branches, rivals.count, rivals.reach)
         found: list[Chain] = []
         written = chains
         while True:

@@ -71,7 +71,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One filling of all holes. `score` is its log probability in nats: of its tokens, ends included, given what is typed.
+    """One filling of all holes. `score` is its log probability in nats, ends included, given what is typed and, of lines
+    that were searched, what stands behind.
 
     `confidence` is how likely (0..1) it is to be exactly right; None if it was not checked or the model is not calibrated.
     `parts`, shortest first, are what the text of a single checked hole can be cut to.

@@ -17,7 +17,6 @@ from model.infilling.copies import LONGEST_MATCH, Followers
 
 ALTERNATIVES = 3  # tokens that are known of at each place, the one that was written included
 AT_ONCE = 4  # branches that are written together: more would be begun that the first ones show to be hopeless
-REACH = 2.0  # nats; what stands behind seldom makes a text the best that was less likely by more
 MISSED = 4  # how much a sibling counts, as the length of a match, where it has just been left
 
 Way = TypeVar("Way")
@@ -30,12 +29,13 @@ class Frontier(Generic[Way]):
     all that was taken is written to its end, or until it falls to the `bar` of the round's beginning, and is noted together.
     """
 
-    def __init__(self, wanted: int, least: float, branches: int, rivals: int = 0) -> None:
+    def __init__(self, wanted: int, least: float, branches: int, rivals: int = 0, reach: float = 0.0) -> None:
         """Texts with a log probability of at most `least` are not wanted; `branches` beginnings are gone on from at most.
 
-        So many `rivals` are looked for beyond the wanted ones, if they are not less likely than the best by `REACH`.
+        So many `rivals` are looked for beyond the wanted ones, if they are not less likely than the best by `reach` nats.
         """
-        self._wanted, self._least, self._left, self._rivals = wanted, least, branches, rivals
+        self._wanted, self._least, self._left = wanted, least, branches
+        self._rivals, self._reach = rivals, reach
         self._ways: list[tuple[float, int, Way]] = []
         self._texts: dict[bytes, float] = {}
         self._count = 0
@@ -47,7 +47,7 @@ class Frontier(Generic[Way]):
             return self._least
         best = sorted(self._texts.values(), reverse=True)
         most = self._wanted + self._rivals
-        rival = max(best[0] - REACH, best[most - 1] if len(best) >= most else self._least)
+        rival = max(best[0] - self._reach, best[most - 1] if len(best) >= most else self._least)
         return max(self._least, min(best[self._wanted - 1], rival))
 
     def note(self, text: bytes, score: float) -> None:

@@ -17,7 +17,7 @@ from model.checkpoints.trigrams import TrigramTable
 from model.engine.engine import Engine
 from model.engine.job import WAYS_OUT
 from model.engine.session import Session
-from model.infilling.checked import BEHIND_TOKENS, Chain, CheckedDecoder, Limits, Sources
+from model.infilling.checked import BEHIND_TOKENS, Chain, CheckedDecoder, Limits, Rivals, Sources
 from model.infilling.copies import CopyGate
 from model.infilling.deadline import Deadline
 from model.infilling.layout import encode_visible
@@ -183,7 +183,9 @@ def test_what_stands_behind_is_as_likely_as_when_everything_is_read_again(bundle
         run_alone(reader, session.encode(visible, leave=8))
         base = len(session.tokens)
         rows = Continuation(reader, session.cache, base)
-        chains = run_alone(reader, decoder.run(rows, visible[base:], owed.encode(), 1, Deadline(), wanted=2, rivals=2))
+        chains = run_alone(
+            reader, decoder.run(rows, visible[base:], owed.encode(), 1, Deadline(), wanted=2, rivals=Rivals(2, 3.0))
+        )
         chains = [chain for chain in chains if chain.complete]
         texts = [tokenizer.decode_bytes(chain.tokens[:-1]) for chain in chains]
         shorter = [text[: max(len(owed.encode()), len(text) - 1)] for text in texts]  # in the middle of a token

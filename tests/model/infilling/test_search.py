@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.infilling.search import AT_ONCE, REACH, Frontier, NoSibling, Sibling
+from model.infilling.search import AT_ONCE, Frontier, NoSibling, Sibling
 
 LENGTH = 4  # letters of every text
 Table = dict[str, float]  # how likely the letter "b" is behind each beginning; else it is an "a"
@@ -24,8 +24,8 @@ def likelihood(table: Table, text: str) -> float:
     return sum(log(table[text[:at]] if letter == "b" else 1 - table[text[:at]]) for at, letter in enumerate(text))
 
 
-def searched(table: Table, wanted: int, branches: int, rivals: int = 0) -> dict[str, float]:
-    frontier: Frontier[str] = Frontier(wanted, float("-inf"), branches, rivals)
+def searched(table: Table, wanted: int, branches: int, rivals: int = 0, reach: float = 0.0) -> dict[str, float]:
+    frontier: Frontier[str] = Frontier(wanted, float("-inf"), branches, rivals, reach)
     found: dict[str, float] = {}
     beginnings = [""]
     while beginnings:
@@ -49,12 +49,12 @@ def test_with_branches_enough_the_likeliest_texts_are_found(table: Table, wanted
     assert found[:wanted] == pytest.approx(everything[:wanted])
 
 
-@given(tables, st.integers(1, 3), st.integers(1, 4))
-def test_rivals_are_found_that_are_nearly_as_likely_as_the_best(table: Table, wanted: int, rivals: int) -> None:
+@given(tables, st.integers(1, 3), st.integers(1, 4), st.floats(0, 5))
+def test_rivals_are_found_that_are_nearly_as_likely_as_the_best(table: Table, wanted: int, rivals: int, reach: float) -> None:
     everything = sorted((likelihood(table, "".join(text)) for text in product("ab", repeat=LENGTH)), reverse=True)
-    near = [likely for likely in everything if likely > everything[0] - REACH]
+    near = [likely for likely in everything if likely > everything[0] - reach]
     expected = everything[: max(wanted, min(len(near), wanted + rivals))]
-    found = sorted(searched(table, wanted, 100, rivals).values(), reverse=True)
+    found = sorted(searched(table, wanted, 100, rivals, reach).values(), reverse=True)
     assert found[: len(expected)] == pytest.approx(expected)
 
 
