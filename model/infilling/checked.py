@@ -186,7 +186,7 @@ class CheckedDecoder:
         rivals: Rivals = NO_RIVALS,
     ) -> Passes[list[Chain]]:
         """Chains for the `beginnings` likeliest first tokens, the greedy one first; then those that the search for the `wanted`
-        likeliest texts found.
+        likeliest texts and their `rivals` found.
 
         `unread` are the last visible tokens, the hole's mark included, which the continuation does not stand behind yet: the
         first pass reads them into its rows 0, 1, ... Of the passes that the deadline leaves, the last one writes what is left

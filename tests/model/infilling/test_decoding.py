@@ -206,6 +206,18 @@ def test_what_stands_behind_is_as_likely_as_when_everything_is_read_again(bundle
         assert likely == pytest.approx(expected - sum(chain.scores[kept:end_of_text]), abs=0.02 * len(tail[:20]))
 
 
+def test_the_method_comes_first_from_whose_name_the_body_behind_it_follows(bundled: Engine) -> None:
+    opening = "    def open(self):\n        self.is_open = True\n\n    def "
+    before = "class Door:\n    def __init__(self):\n        self.is_open = False\n\n" + opening
+    ranks: dict[str, list[str]] = {}
+    for body in ("        self.is_open = False\n", "        return self.is_open\n"):
+        request = InfillRequest((before, "\n" + body), single_line=True, candidates=4, allow_empty=False)
+        ranks[body] = [candidate.text for candidate in bundled.infill(request).candidates]
+    closing, asking = ranks.values()
+    assert "close(self):" in closing[:2]
+    assert "is_open(self):" in asking[:2]
+
+
 def test_what_goes_round_in_circles_is_given_up(tokenizer: Tokenizer) -> None:
     limits = Limits(64, True)
     assert limits.gives_up([5, 6, 7] * 6)
