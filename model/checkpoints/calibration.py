@@ -1,6 +1,7 @@
 """`calibration.json`: how often texts of a given log probability turned out to be right, on code held out for that.
 
-Knows a table, and how to read between its rows. Knows no model and not how the table was fitted.
+Knows two tables, of whole texts and of leading parts of them, and how to read between their rows. Knows no model and not how the
+tables were fitted.
 """
 
 from __future__ import annotations
@@ -11,21 +12,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 
 
-class Calibration(BaseModel):
-    """Monotone and piecewise linear: `confidences` (0 to 1, never falling) at `scores` (log probabilities in nats, rising).
-
-    `packages` are the ones it was fitted on, so that nobody measures it on the same; `cases` is how many places in them.
-    """
+class Table(BaseModel):
+    """Monotone and piecewise linear: `confidences` (0 to 1, never falling) at `scores` (log probabilities in nats, rising)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scores: tuple[FiniteFloat, ...]
     confidences: tuple[FiniteFloat, ...]
-    packages: tuple[str, ...]
-    cases: int
 
     @model_validator(mode="after")
-    def _rises(self) -> Calibration:
+    def _rises(self) -> Table:
         if not self.scores or len(self.scores) != len(self.confidences):
             raise ValueError("it needs as many confidences as scores")
         if any(left >= right for left, right in pairwise(self.scores)):
@@ -46,3 +42,21 @@ class Calibration(BaseModel):
         if above == len(self.scores):
             return float("inf")
         return float(np.interp(confidence, self.confidences[above - 1 : above + 1], self.scores[above - 1 : above + 1]))
+
+
+class Calibration(BaseModel):
+    """A whole text was chosen among others, and often copied: it is right more often than a part that is as likely.
+
+    `packages` are the ones it was fitted on, so that nobody measures it on the same; `cases` is how many places in them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    whole: Table
+    parts: Table
+    packages: tuple[str, ...]
+    cases: int
+
+    def least_score(self, confidence: float) -> float:
+        """The log probability below which neither a whole text nor a part of one is as likely to be right."""
+        return min(self.whole.least_score(confidence), self.parts.least_score(confidence))

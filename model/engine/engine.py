@@ -271,7 +271,7 @@ def _ranked(fillings: Sequence[Filling], calibration: Calibration | None, minimu
             (whole if held is candidate else parts).setdefault(held.texts, held)
         elif calibration is not None and (filling.cut or any(candidate.texts)):
             # Of a line that was given up: as likely as it could still have come to be.
-            likely = [calibration.confidence(candidate.score), *(part.confidence or 0.0 for part in candidate.parts)]
+            likely = [calibration.whole.confidence(candidate.score), *(part.confidence or 0.0 for part in candidate.parts)]
             doubted += [confidence for confidence in likely if confidence < (minimum or HOLDS)]
     cut = sorted((held for texts, held in parts.items() if texts not in whole), key=lambda held: -len(held.text))
     return [*whole.values(), *cut], max(doubted, default=None)
@@ -288,8 +288,8 @@ def _candidate(filling: Filling, calibration: Calibration | None) -> Candidate:
     score = filling.likely
     if calibration is None:
         return Candidate(tuple(filling.texts), score, parts=filling.parts, whole=not filling.broken_off)
-    parts = tuple(replace(part, confidence=calibration.confidence(part.score)) for part in filling.parts)
-    confidence = 0.0 if filling.cut else calibration.confidence(score)
+    parts = tuple(replace(part, confidence=calibration.parts.confidence(part.score)) for part in filling.parts)
+    confidence = 0.0 if filling.cut else calibration.whole.confidence(score)
     return Candidate(tuple(filling.texts), score, confidence, parts, not filling.broken_off)
 
 

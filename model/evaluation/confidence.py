@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from model.checkpoints.calibration import Calibration
+from model.checkpoints.calibration import Calibration, Table
 from model.engine.engine import Engine
 from model.evaluation.cases import line_ends, read_code
 from model.evaluation.intervals import share
@@ -70,29 +70,30 @@ class Point:
 def calibrate(engine: Engine, path: Path, limit: int) -> Calibration:
     """The model's calibration by isotonic regression (Zadrozny and Elkan 2002), on `limit` places in half of the packages.
 
-    Whole lines and parts of them share one table: the log probability says the same of both. Needs scikit-learn.
+    Needs scikit-learn.
     Raises ValueError for data that is not of two packages at least, or on which the model suggests nothing.
     """
-    from sklearn.isotonic import IsotonicRegression
-
     packages = _packages(path)
     if len(packages) < 2:
         raise ValueError(f"{path} is of one package; calibrating takes one to fit on and another to measure on")
     fitted = dict(list(packages.items())[::2])
     cases = _ask(engine, fitted, limit, CALIBRATION_SEED)
-    told = [
-        (shown.score, case.is_right(shown))
-        for case in cases
-        if case.suggested is not None
-        for shown in (case.suggested, *(Candidate((part.text,), part.score) for part in case.suggested.parts))
-    ]
-    if not told:
-        raise ValueError(f"the model suggests nothing on {path}: there is nothing to calibrate")
+    suggested = [(case, case.suggested) for case in cases if case.suggested is not None]
+    whole = [(candidate.score, case.is_right(candidate)) for case, candidate in suggested]
+    parts = [(part.score, is_part(part.text, case.hidden)) for case, candidate in suggested for part in candidate.parts]
+    if not whole or not parts:
+        raise ValueError(f"the model suggests too little on {path}: there is nothing to calibrate")
+    return Calibration(whole=_fitted(whole), parts=_fitted(parts), packages=tuple(fitted), cases=len(cases))
+
+
+def _fitted(told: Sequence[tuple[float, bool]]) -> Table:
+    from sklearn.isotonic import IsotonicRegression
+
     # One more mistake at the best score and one more hit at the worst: nothing is ever certain.
     scores, rights = zip(*told, (max(told)[0], False), (min(told)[0], True), strict=True)
     fit = IsotonicRegression().fit(scores, rights)
-    table = {round(float(s), 4): round(float(c), 4) for s, c in zip(fit.X_thresholds_, fit.y_thresholds_, strict=True)}
-    return Calibration(scores=tuple(table), confidences=tuple(table.values()), packages=tuple(fitted), cases=len(cases))
+    rows = {round(float(s), 4): round(float(c), 4) for s, c in zip(fit.X_thresholds_, fit.y_thresholds_, strict=True)}
+    return Table(scores=tuple(rows), confidences=tuple(rows.values()))
 
 
 def evaluate(engine: Engine, path: Path, limit: int, threshold: float, plot: Path | None = None) -> dict[str, object]:

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from model.checkpoints.calibration import Calibration
+from model.checkpoints.calibration import Calibration, Table
 from model.checkpoints.store import BUNDLED, CheckpointError, load_model, read_calibration, read_card, save_calibration
 
-TABLE = Calibration(scores=(-9.0, -2.0, -0.5), confidences=(0.01, 0.3, 0.9), packages=("click",), cases=3)
+TABLE = Table(scores=(-9.0, -2.0, -0.5), confidences=(0.01, 0.3, 0.9))
+CALIBRATION = Calibration(whole=TABLE, parts=Table(scores=(-3.0, -1.0), confidences=(0.1, 0.9)), packages=("click",), cases=3)
 
 
 @pytest.fixture
@@ -47,12 +48,19 @@ def test_it_reads_between_its_rows_and_stays_at_its_ends_beyond_them() -> None:
 )
 def test_a_table_that_is_no_monotone_probability_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Calibration.model_validate({**TABLE.model_dump(), **change})
+        Table.model_validate({**TABLE.model_dump(), **change})
+
+
+def test_a_text_is_given_up_where_neither_it_nor_a_part_of_it_can_be_sure_enough() -> None:
+    assert CALIBRATION.least_score(0.3) == pytest.approx(-2.5)  # a part would do
+    assert CALIBRATION.least_score(0.9) == pytest.approx(-1.0)
+    assert CALIBRATION.model_copy(update={"parts": TABLE, "whole": CALIBRATION.parts}).least_score(0.3) == pytest.approx(-2.5)
+    assert CALIBRATION.least_score(0.95) == float("inf")
 
 
 def test_what_is_saved_is_what_the_model_is_loaded_with(copy: Path) -> None:
-    save_calibration(copy, TABLE)
-    assert load_model(copy).calibration == TABLE
+    save_calibration(copy, CALIBRATION)
+    assert load_model(copy).calibration == CALIBRATION
 
 
 def test_a_model_without_calibration_works(copy: Path) -> None:
@@ -64,7 +72,7 @@ def test_a_model_without_calibration_works(copy: Path) -> None:
 
 
 def test_a_damaged_calibration_is_refused_in_one_line_that_names_it(copy: Path) -> None:
-    save_calibration(copy, TABLE)
+    save_calibration(copy, CALIBRATION)
     path = copy / "calibration.json"
     path.write_text(path.read_text().replace("0.9", "0.8"))
     with pytest.raises(CheckpointError, match=r"checksum of .*calibration\.json") as damaged:

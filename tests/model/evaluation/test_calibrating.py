@@ -28,7 +28,8 @@ def test_the_calibration_is_never_measured_on_a_package_it_has_seen(bundled: Eng
     calibration = calibrate(bundled, corpus, 20)
     assert calibration.packages == ("alpha", "gamma")
     assert calibration.cases == 20
-    assert 0 < min(calibration.confidences) <= max(calibration.confidences) < 1
+    for table in (calibration.whole, calibration.parts):
+        assert 0 < min(table.confidences) <= max(table.confidences) < 1
     plot = tmp_path / "curve.svg"
     report = evaluate(Engine(replace(bundled.model, calibration=calibration)), corpus, 10, 0.5, plot)
     assert report["packages"] == ["beta"]

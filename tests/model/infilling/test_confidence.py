@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model.architecture.inference import InferenceNetwork
-from model.checkpoints.calibration import Calibration
+from model.checkpoints.calibration import Calibration, Table
 from model.engine.engine import Engine
 from model.engine.session import Session
 from model.infilling.checked import CheckedDecoder, Limits, Sources
@@ -22,7 +22,13 @@ from model.infilling.request import InfillRequest
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
-TABLE = Calibration(scores=(-20.0, 0.0), confidences=(0.0, 1.0), packages=(), cases=0)
+
+
+def calibrated(engine: Engine, whole: Table, parts: Table) -> Engine:
+    return Engine(replace(engine.model, calibration=Calibration(whole=whole, parts=parts, packages=(), cases=0)))
+
+
+TABLE = Table(scores=(-20.0, 0.0), confidences=(0.0, 1.0))
 
 
 def parts_of(tokenizer: Tokenizer, text: str, owed: str = "") -> list[str]:
@@ -84,7 +90,7 @@ def test_letters_that_are_typed_already_count_for_nothing(random_engine: Engine)
 
 
 def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_made(bundled: Engine) -> None:
-    engine = Engine(replace(bundled.model, calibration=TABLE))
+    engine = calibrated(bundled, TABLE, TABLE)
     request = InfillRequest(
         ("import os\n\n\ndef home(user):\n    return os.", "\n"), single_line=True, allow_empty=False, branches=0
     )
@@ -104,25 +110,39 @@ def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_made(bundl
     assert re.fullmatch(r"below confidence: 0\.\d\d < 1\.00", nothing.reason or "")
 
 
+def test_a_whole_text_can_be_surer_than_a_part_that_is_as_likely(bundled: Engine) -> None:
+    """Each has its own table: the whole line is shown where its table says so, whatever the other one says of its parts."""
+    doubtful = Table(scores=(-20.0, 0.0), confidences=(0.0, 0.2))
+    request = InfillRequest(("import os\n\n\ndef home(user):\n    return os.", "\n"), single_line=True, branches=0)
+    whole = calibrated(bundled, TABLE, TABLE).infill(request).candidates[0]
+    assert whole.parts
+    assert whole.confidence is not None
+    assert whole.confidence > 0.3
+    shown = calibrated(bundled, TABLE, doubtful).infill(replace(request, min_confidence=0.3)).candidates[0]
+    assert (shown.text, shown.whole) == (whole.text, True)
+    cut = calibrated(bundled, doubtful, TABLE).infill(replace(request, min_confidence=0.3)).candidates[0]
+    assert (cut.whole, whole.text.startswith(cut.text)) == (False, True)
+
+
 def test_what_is_given_up_in_its_first_word_is_below_confidence_and_not_too_long(bundled: Engine) -> None:
-    hopeless = Calibration(scores=(-1e-6, 0.0), confidences=(0.0, 1.0), packages=(), cases=0)
-    engine = Engine(replace(bundled.model, calibration=hopeless))
+    hopeless = Table(scores=(-1e-6, 0.0), confidences=(0.0, 1.0))
+    engine = calibrated(bundled, hopeless, hopeless)
     request = InfillRequest(("import os\n\n\nimport qz", "\n"), single_line=True, min_confidence=0.5)
     assert engine.infill(request).reason == "below confidence: 0.00 < 0.50"
 
 
 def test_what_is_no_likelier_with_several_holes_is_held_back_as_well(bundled: Engine) -> None:
-    engine = Engine(replace(bundled.model, calibration=TABLE))
+    engine = calibrated(bundled, TABLE, TABLE)
     request = InfillRequest(("a = ", "\nb = ", "\n"), single_line=True, allow_empty=False)
     assert engine.infill(request).candidates
     assert "below confidence" in (engine.infill(replace(request, min_confidence=1.0)).reason or "")
 
 
 def test_no_confidence_without_a_check_or_a_calibration(bundled: Engine) -> None:
-    calibrated = Engine(replace(bundled.model, calibration=TABLE))
+    sure = calibrated(bundled, TABLE, TABLE)
     bare = Engine(replace(bundled.model, calibration=None))
     request = InfillRequest(("x = [1, 2, ", "]\n"), single_line=True, allow_empty=False)
-    for found in (bare.infill(request), calibrated.infill(replace(request, checked=False))):
+    for found in (bare.infill(request), sure.infill(replace(request, checked=False))):
         assert found.candidates
         for candidate in found.candidates:
             assert candidate.confidence is None
