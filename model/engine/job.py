@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -42,6 +42,8 @@ SEARCH_SHARE = 1 / 8
 # Looked for beyond the likeliest texts, for what stands behind to decide: in a line that goes on it knows more than the network.
 RIVALS, RIVALS_WITHIN_LINE, WITHIN_LINE_BREADTH = Rivals(2, 2.0), Rivals(7, 2.0 + DISAGREES), 2
 LEAST_PASSES = 4  # with fewer left, candidates are given up first
+# Of the time that a request has, for a text within the line, where the hole may have more lines as well.
+WITHIN_LINE_SHARE = 1 / 2
 
 
 class Resources:
@@ -79,6 +81,7 @@ class Filling:
     cut: bool = False
     hurried: bool = False
     broken_off: bool = False
+    fits: bool = False  # a line was written to its end, and ended in what stands to its right
     gain: float = 0.0  # nats: what stands behind says more than the scores know (`Hindsight`, or less `Limits.doubt`)
 
     @property
@@ -109,6 +112,17 @@ class Work:
     drafted: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: Work) -> None:
+        for part, seconds in other.seconds.items():
+            self.seconds[part] += seconds
+        self.visible += other.visible
+        self.encoded += other.encoded
+        self.steps += other.steps
+        self.forward_passes += other.forward_passes
+        self.written += other.written
+        self.drafted += other.drafted
+        self.accepted += other.accepted
+
 
 class Job:
     def __init__(
@@ -124,9 +138,31 @@ class Job:
         """Fillings of all holes, the greedy one first; or the given ones, in their order."""
         if self._request.given:
             return (yield from self._given())
-        if self._request.checked:
-            return (yield from self._checked())
-        return [(yield from self._unchecked())]
+        if not self._request.checked:
+            return [(yield from self._unchecked())]
+        if self._may_end_within_line():
+            fillings = yield from self._within_line()
+            if fillings and min(fillings, key=_best_first).fits:
+                return fillings
+        return (yield from self._checked())
+
+    def _may_end_within_line(self) -> bool:
+        """Whether there is text on both sides of the only hole in its line, and nobody says how many lines it has."""
+        request = self._request
+        if len(request.parts) != 2 or request.single_line or request.stop_after_line:
+            return False
+        left = request.parts[0].rpartition("\n")[2].strip()
+        return bool(left and right_of(request.parts[1])) and request.passes is None
+
+    def _within_line(self) -> Passes[list[Filling]]:
+        """What is found if the text is held to have no line break; it has none if it then fits to what stands to its right."""
+        deadline, request = self._deadline, self._request
+        if request.deadline_ms is not None:
+            deadline = deadline.in_seconds(request.deadline_ms / 1000 * WITHIN_LINE_SHARE)
+        line = Job(self._resources, self._session, replace(request, single_line=True, whole_lines=True), deadline, self._watch)
+        fillings = yield from line.run()
+        self.work.add(line.work)
+        return fillings
 
     def _given(self) -> Passes[list[Filling]]:
         """How likely the given texts are, their ends included. One pass reads all of them, each behind the visible text alone."""
@@ -287,7 +323,8 @@ class Job:
         text = leading[-1][0] if cut and leading else self._text(tokens, chain.complete, owed, behind)
         shorter = tuple(Part(part, score) for part, score in leading if text.startswith(part))
         hurried = chain.hurried and self._request.passes is None
-        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried, broken_off, -doubt)
+        fits = chain.complete and not chain.hurried and not doubt
+        return Filling([tokens], [text], chain.scores, chain.complete, shorter, cut, hurried, broken_off, fits, -doubt)
 
     def _unchecked(self) -> Passes[Filling]:
         request = self._request

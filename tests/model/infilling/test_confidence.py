@@ -23,7 +23,6 @@ from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
 
-
 def calibrated(engine: Engine, whole: Table, parts: Table) -> Engine:
     return Engine(replace(engine.model, calibration=Calibration(whole=whole, parts=parts, packages=(), cases=0)))
 
