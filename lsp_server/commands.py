@@ -162,11 +162,19 @@ def register_commands(server: Quickfill) -> None:
 
     @server.command(NEXT_EDIT)
     async def propose(ls: object, *arguments: object) -> dict[str, types.TextEdit | str | None]:
-        """Argument: a document's URI. `edit`: what its newest change calls for elsewhere in it; null: `reason` says why."""
-        if len(arguments) != 1:
-            raise JsonRpcInvalidParams(f"one argument is needed, a document's URI; got {len(arguments)}")
-        found = await proposed(structured(arguments[0], str))
-        return {"edit": None, "reason": found} if isinstance(found, str) else {"edit": found, "reason": None}
+        """Arguments: a document's URI, and whether other files count, too; false if left out.
+
+        `edit`: what its newest change calls for, in the document that `uri` names; null: `reason` says why.
+        """
+        if len(arguments) not in (1, 2):
+            raise JsonRpcInvalidParams(f"a document's URI is needed, and perhaps true or false; got {len(arguments)} arguments")
+        if len(arguments) == 2 and not isinstance(arguments[1], bool):
+            raise JsonRpcInvalidParams(f"a bad argument: expected true or false, got {arguments[1]!r}")
+        found = await proposed(structured(arguments[0], str), arguments[1:] == (True,))
+        if isinstance(found, str):
+            return {"edit": None, "uri": None, "reason": found}
+        uri, edit = found
+        return {"edit": edit, "uri": uri, "reason": None}
 
     @server.command(REPORT)
     def report(ls: object, *arguments: object) -> str:
@@ -190,10 +198,11 @@ def register_commands(server: Quickfill) -> None:
         found = await proposed(uri)
         if isinstance(found, str):
             return {"edits": []}
+        _, edit = found
         version = server.workspace.text_documents[uri].version
-        return {"edits": [{"text": found.new_text, "range": found.range, "textDocument": {"uri": uri, "version": version}}]}
+        return {"edits": [{"text": edit.new_text, "range": edit.range, "textDocument": {"uri": uri, "version": version}}]}
 
-    async def proposed(uri: str) -> types.TextEdit | str:
+    async def proposed(uri: str, elsewhere: bool = False) -> tuple[str, types.TextEdit] | str:
         document = server.workspace.text_documents.get(uri)
         if document is None:
             return "the document is not open"
@@ -201,15 +210,16 @@ def register_commands(server: Quickfill) -> None:
             return silence.sentence
         text = document.source
         try:
-            found = await server.next_edit(document)
+            found = await server.next_edit(document, elsewhere)
         except Cancelled:
             return _CHANGED
         except (EngineFailed, ServerAway, ValueError) as error:
             return str(error)
         if isinstance(found, str):
             return found
-        place = types.Range(position_of(document, found.start), position_of(document, found.end))
-        return types.TextEdit(place, found.new) if document.source == text else _CHANGED
+        where, edit = found
+        place = types.Range(position_of(where, edit.start), position_of(where, edit.end))
+        return (where.uri, types.TextEdit(place, edit.new)) if document.source == text else _CHANGED
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, CODE_ACTIONS)
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:

@@ -30,7 +30,7 @@ from lsp_server.acceptance.store import Store, usual_place
 from lsp_server.acceptance.tracker import Outcome, Tracker
 from lsp_server.commands import register_commands
 from lsp_server.completion.complete import LANGUAGES, Completion, Place, asked_of, complete, unknown_language
-from lsp_server.completion.next_edit import NextEdit, Recent, next_edit, places
+from lsp_server.completion.next_edit import MOST_FILES, NextEdit, Recent, files_with, next_edit, next_edit_elsewhere, places
 from lsp_server.completion.reasons import Kind, Record, Silence
 from lsp_server.completion.shown import Shown, Suggestions, taken
 from lsp_server.context import gate
@@ -261,15 +261,16 @@ class Quickfill(LanguageServer):
             if here is not None and here.source == text:
                 self.read_ahead(document, text, offset)
 
-        def opened() -> dict[Path, str]:
-            documents = list(self.workspace.text_documents.values())
-            return {Path(one.path): one.source for one in documents if one.uri != document and self.refusal(one) is None}
-
         def told() -> None:
             loop.call_soon_threadsafe(chosen)
 
         path = to_fs_path(document)
-        return self.neighbours.of(document, Path(path) if path else None, text, offset, opened, told)
+        return self.neighbours.of(document, Path(path) if path else None, text, offset, lambda: self._opened(document), told)
+
+    def _opened(self, document: str) -> dict[Path, str]:
+        """What stands in the editor beside a document, as far as a model may see it."""
+        documents = list(self.workspace.text_documents.values())
+        return {Path(one.path): one.source for one in documents if one.uri != document and self.refusal(one) is None}
 
     def other_files(self, document: str, text: str, offset: int) -> tuple[str, ...]:
         return other_files_of(self.neighbour(document, text, offset))
@@ -330,21 +331,46 @@ class Quickfill(LanguageServer):
         else:
             self._recent[document.uri] = Recent(document.source)
 
-    async def next_edit(self, document: TextDocument) -> NextEdit | str:
-        """What the newest change of a document calls for elsewhere in it; or why there is nothing. Raises what `run` raises."""
+    async def next_edit(self, document: TextDocument, elsewhere: bool = False) -> tuple[TextDocument, NextEdit] | str:
+        """What the newest change of a document calls for elsewhere in it or, if asked, in another file, and the document that is.
+
+        Why there is nothing, if so. Raises what `run` raises.
+        """
         uri, text = document.uri, document.source
         recent = self._recent.get(uri)
         change = recent.change() if recent else None
         if change is None:
             return "nothing was changed lately that could be changed elsewhere, too"
-        if not places(text, change):
-            return f"`{change.old}` stands nowhere else in this file"
+        here = bool(places(text, change))
+        elsewhere = elsewhere and self.neighbours.serves
+        nowhere = f"`{change.old}` stands nowhere else in {'the files that were read' if elsewhere else 'this file'}"
+        if not (here or elsewhere):
+            return nowhere
+        session, own = _next_edit_of(uri), Path(os.path.abspath(to_fs_path(uri) or uri))
+        opened = self._opened(uri) if elsewhere else {}
 
-        def work(engine: Infiller, cancelled: Callable[[], bool]) -> NextEdit | None:
-            return next_edit(engine, text, change, _next_edit_of(uri), cancelled)
+        def work(engine: Infiller, cancelled: Callable[[], bool]) -> tuple[TextDocument, NextEdit] | str:
+            found = next_edit(engine, text, change, session, cancelled) if here else None
+            if found is not None:
+                return document, found
+            files = [file for file in self.neighbours.files(opened) if file.path != own] if elsewhere else []
+            likely = files_with(files, text, change)[: 2 * MOST_FILES]  # as they were when they were read
+            others = files_with(filter(None, map(self.neighbours.current, likely)), text, change)
+            if others:
+                name = next((file.name for file in self.neighbours.files() if file.path == own), own.name)
+                found_away = next_edit_elsewhere(engine, text, name, change, others, session, cancelled)
+                if found_away is not None:
+                    file, edit = found_away
+                    return self._document_of(file), edit
+            return f"the model would leave `{change.old}` as it is in the other places" if here or others else nowhere
 
-        found = await self.run(_next_edit_of(uri), work)
-        return found or f"the model would leave `{change.old}` as it is in the other places"
+        return await self.run(session, work)
+
+    def _document_of(self, file: SourceFile) -> TextDocument:
+        """The one that is open; else the file, as one that nobody has opened."""
+        opened = (one for one in list(self.workspace.text_documents.values()) if Path(one.path) == file.path)
+        encoding = self.workspace.position_codec
+        return next(opened, TextDocument(file.path.as_uri(), file.text, position_codec=encoding))
 
     async def reshape(
         self, document: TextDocument, position: types.Position, known: str | None, shorten: Callable[[str], str | None] | None

@@ -1,7 +1,7 @@
-"""Do people make, elsewhere in a file, the next edits that would be proposed to them? Measured on the commits of repositories.
+"""Do people make the next edits that would be proposed to them? Measured on the commits of repositories.
 
 Knows commits, edits and an engine. Knows no editor. A case is one edit of a commit whose old text still stands elsewhere in the
-file; a proposal is right if the commit leaves the new text in that place.
+file, or in other files as they were before the commit; a proposal is right if the commit leaves the new text in that place.
 """
 
 from __future__ import annotations
@@ -17,10 +17,20 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from lsp_server.benchmarks.history import Edit, changes
-from lsp_server.completion.next_edit import Change, change_between, next_edit, places
+from lsp_server.benchmarks.history import Commit, Edit, changes, edits_between, files_before
+from lsp_server.completion.next_edit import (
+    Change,
+    change_between,
+    files_with,
+    next_edit,
+    next_edit_elsewhere,
+    places,
+    places_away,
+)
+from lsp_server.context.project import SourceFile
 from model.engine.engine import Engine
 from model.evaluation.intervals import Estimate, share
+from model.infilling.alike import names_in
 
 NEWEST = 1_000  # changed files of one repository that are looked at
 
@@ -30,6 +40,19 @@ class Case:
     text: str  # with the edit in it
     change: Change
     right: dict[int, bool]  # for each other place of the old text, whether the new one will stand there
+
+
+@dataclass(frozen=True)
+class CaseElsewhere:
+    text: str  # with the edit in it
+    path: str
+    change: Change
+    files: Sequence[SourceFile]  # in which the old text stands, in the order in which they are looked at
+    after: dict[str, str]  # what the commit makes of the files that it changes
+
+    def is_right(self, file: SourceFile, at: int) -> bool:
+        after = self.after.get(file.name)
+        return after is not None and _will_stand(self.change, at, edits_between(file.text, after), after)
 
 
 @dataclass(frozen=True)
@@ -71,6 +94,30 @@ def measure(engine: Engine, repositories: Sequence[Path], count: int, seed: int 
     ]
 
 
+def measure_elsewhere(engine: Engine, repositories: Sequence[Path], count: int, seed: int = 0) -> list[Way]:
+    """The same for proposals in other files. Raises HistoryError; ValueError where no commit has a case."""
+    found = [case for repository in repositories for case in cases_elsewhere(repository)]
+    if not found:
+        raise ValueError("no commit of these repositories changes words that stand in other files as well")
+    drawn = np.random.default_rng(seed).permutation(len(found))[:count]
+    first: list[bool | None] = []
+    agreed: list[bool | None] = []
+    times: list[float] = []
+    chances: list[bool] = []
+    for number in track(drawn.tolist(), "Proposing elsewhere", disable=not sys.stderr.isatty()):
+        case = found[number]
+        first.append(case.is_right(case.files[0], places_away(case.files[0].text, case.change)[0]))
+        began = time.perf_counter()
+        proposal = next_edit_elsewhere(engine, case.text, case.path, case.change, case.files, "next edits")
+        times.append((time.perf_counter() - began) * 1000)
+        agreed.append(None if proposal is None else case.is_right(proposal[0], proposal[1].start))
+        chances.append(any(case.is_right(file, at) for file in case.files for at in places_away(file.text, case.change)))
+    return [
+        _way("the first place of the file most alike", first, chances, 0.0),
+        _way("the first that the model would change, too", agreed, chances, statistics.median(times)),
+    ]
+
+
 def cases(repository: Path) -> Iterator[Case]:
     """Of the newest commits. Raises HistoryError."""
     for change in islice(changes(repository), NEWEST):
@@ -84,6 +131,25 @@ def cases(repository: Path) -> Iterator[Case]:
                 for later in rest:
                     final = later.applied(final)
                 yield Case(text, same, {at: _will_stand(same, at, rest, final) for at in elsewhere})
+
+
+def cases_elsewhere(repository: Path) -> Iterator[CaseElsewhere]:
+    """Of the newest commits. Raises HistoryError."""
+    commit: Commit | None = None
+    files: dict[str, SourceFile] = {}
+    for change in islice(changes(repository), NEWEST):
+        if change.commit != commit:
+            commit = change.commit
+            texts = files_before(repository, commit)
+            files = {path: SourceFile(Path(path), path, text, names_in(text)) for path, text in texts.items()}
+        after = {path: text for path, (_, text) in commit.files.items()}
+        others = [file for path, file in files.items() if path != change.path]
+        text = change.before
+        for edit in change.edits:
+            before, text = text, edit.applied(text)
+            same = change_between(before, text)
+            if same is not None and (elsewhere := files_with(others, text, same)):
+                yield CaseElsewhere(text, change.path, same, elsewhere, after)
 
 
 def _will_stand(change: Change, at: int, edits: Sequence[Edit], final: str) -> bool:

@@ -211,15 +211,16 @@ def context(
 def next_edits(
     repositories: Annotated[list[Path], typer.Argument(metavar="REPOSITORY...", help="Git repositories with Python code.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many edits of commits, of all of them together.")] = 500,
+    elsewhere: Annotated[bool, typer.Option("--elsewhere", help="In other files than the one that was edited.")] = False,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Whether people make the next edits that would be proposed to them, on real commits; with the model and without."""
-    from lsp_server.benchmarks.next_edits import measure
+    from lsp_server.benchmarks.next_edits import measure, measure_elsewhere
     from lsp_server.tables import print_next_edits
 
     with one_line_errors():
-        ways = measure(load_engine(model), repositories, limit)
+        ways = (measure_elsewhere if elsewhere else measure)(load_engine(model), repositories, limit)
     if as_json:
         print(json.dumps({"benchmark": "next edits", "ways": [way.as_json() for way in ways]}))
     else:

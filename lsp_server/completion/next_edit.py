@@ -1,23 +1,27 @@
-"""Where else a change that was just made is called for: at the same words elsewhere in the file, if the model agrees.
+"""Where else a change that was just made is called for: at the same words in the file or in others, if the model agrees.
 
 Knows texts, and what a person does between two of them. Knows no protocol. The model's part is one comparison for each place:
-with the change standing in the file, is the new text likelier there than the old one?
+with the change in view, is the new text likelier there than the old one?
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from lsp_server.context.secrets import secrets
-from lsp_server.context.window import sent_window
+from lsp_server.context.project import SourceFile
+from lsp_server.context.secrets import secrets, without_secrets
+from lsp_server.context.window import as_model_text, sent_window
 from lsp_server.engine import Infiller
+from model.infilling.alike import around, as_other_file, names_in
 from model.infilling.request import InfillRequest
 from model.tokenization.agreement import common_length
 
 MOST_OLD, MOST_NEW = 60, 80  # characters of a change that is looked for elsewhere
 MOST_PLACES = 3  # that the model is asked about: the nearest ones, those below first
+MOST_FILES = 3  # and in so many other files, those most like where the change was made, about the first place
+SHOWN_AROUND = 400  # characters on either side of a change that the model sees when it is asked about another file
 LEAST_GAIN = 0.0  # nats: the new text must be likelier than the old one (`quickfill eval next-edits` measures what that is worth)
 _NAME = re.compile(r"[^\W\d]\w\w")  # what is looked for has a name of three letters at least
 _WORD, _WORD_END = re.compile(r"\w+"), re.compile(r"\w+\Z")
@@ -111,19 +115,65 @@ def places(text: str, change: Change) -> list[int]:
     return sorted(others, key=lambda at: (at < change.at, abs(at - change.at)))
 
 
+def places_away(text: str, change: Change) -> list[int]:
+    """Where the old text stands in another text than the one that was changed, from the top to the bottom."""
+    return places(text, Change(change.old, change.new, -1 - len(change.new)))
+
+
+def files_with(files: Iterable[SourceFile], text: str, change: Change) -> list[SourceFile]:
+    """The files in which the old text stands as well, those first that have most in common with where the change was made."""
+    wanted = names_in(around(text, change.at))
+    alike = [(len(file.names & wanted), file) for file in files if change.old in file.text and places_away(file.text, change)]
+    return [file for _, file in sorted(alike, key=lambda one: (-one[0], one[1].name))]
+
+
 def next_edit(
     engine: Infiller, text: str, change: Change, session: str = "", cancelled: Callable[[], bool] | None = None
 ) -> NextEdit | None:
     """The nearest place that the model would have changed as well. Raises what the engine raises."""
-    hidden = secrets(text)
-
-    def is_secret(start: int, end: int) -> bool:
-        return any(first < end and start < last for first, last in hidden)
-
-    if is_secret(change.at, change.at + len(change.new)):
+    if _is_secret(text, change.at, len(change.new)):
         return None
-    for at in [at for at in places(text, change) if not is_secret(at, at + len(change.old))][:MOST_PLACES]:
-        gain = gain_of(engine, text, change, at, session, cancelled)
+    return _first(engine, text, change, places(text, change), MOST_PLACES, (), session, cancelled)
+
+
+def next_edit_elsewhere(
+    engine: Infiller,
+    text: str,
+    name: str,
+    change: Change,
+    files: Sequence[SourceFile],
+    session: str = "",
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[SourceFile, NextEdit] | None:
+    """The first of other files, in their order, that the model would have changed as well, and where.
+
+    It sees the change in the file with this `name`, of this text. Raises what the engine raises.
+    """
+    if _is_secret(text, change.at, len(change.new)):
+        return None
+    seen = (as_other_file(name, _around(text, change)),)
+    for file in files[:MOST_FILES]:
+        found = _first(engine, file.text, change, places_away(file.text, change), 1, seen, session, cancelled)
+        if found is not None:
+            return file, found
+    return None
+
+
+def _first(
+    engine: Infiller,
+    text: str,
+    change: Change,
+    ats: Sequence[int],
+    most: int,
+    other_files: tuple[str, ...],
+    session: str,
+    cancelled: Callable[[], bool] | None,
+) -> NextEdit | None:
+    """The first of the places that the model would have changed as well."""
+    hidden = secrets(text)
+    free = [at for at in ats if not any(start < at + len(change.old) and at < end for start, end in hidden)]
+    for at in free[:most]:
+        gain = gain_of(engine, text, change, at, other_files, session, cancelled)
         if gain > LEAST_GAIN:
             return NextEdit(at, at + len(change.old), change.new, gain)
     return None
@@ -134,13 +184,27 @@ def gain_of(
     text: str,
     change: Change,
     at: int,
+    other_files: tuple[str, ...] = (),
     session: str = "",
     cancelled: Callable[[], bool] | None = None,
 ) -> float:
     """By how many nats the new text is likelier at a place than the old one that stands there."""
     parts = sent_window(text, [(at, at + len(change.old))]).parts
-    new, old = engine.infill(InfillRequest(parts, given=(change.new, change.old)), session, cancelled).candidates
+    request = InfillRequest(parts, other_files, given=(change.new, change.old))
+    new, old = engine.infill(request, session, cancelled).candidates
     return new.score - old.score
+
+
+def _around(text: str, change: Change) -> str:
+    """The lines around a change, free of secrets."""
+    start = text.rfind("\n", 0, max(0, change.at - SHOWN_AROUND)) + 1
+    end = text.find("\n", change.at + len(change.new) + SHOWN_AROUND)
+    end = len(text) if end < 0 else end + 1
+    return as_model_text(without_secrets((text[:start], text[start:end], text[end:]))[1])
+
+
+def _is_secret(text: str, start: int, length: int) -> bool:
+    return any(first < start + length and start < last for first, last in secrets(text))
 
 
 def _difference(before: str, after: str) -> tuple[int, int, int]:

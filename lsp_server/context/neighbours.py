@@ -42,9 +42,13 @@ class Neighbours:
         """Whether there is a project."""
         return self._project is not None
 
-    def files(self) -> list[SourceFile]:
-        """Those of the project that were read."""
-        return [] if self._project is None else self._project.files()
+    def files(self, opened: Mapping[Path, str] | None = None) -> list[SourceFile]:
+        """Those of the project that were read, and those that are `opened` in the editor as they are there."""
+        return [] if self._project is None else self._project.files(opened)
+
+    def current(self, file: SourceFile) -> SourceFile | None:
+        """The file as it is now; None if it is gone, or no model may see it any more."""
+        return None if self._project is None else self._project.current(file)
 
     def serve(self, project: Project | None, listener: Listener | None = None) -> None:
         """From now on this project's files count, once they are read; without one, nothing does.

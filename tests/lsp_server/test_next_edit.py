@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,8 +15,19 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pytest_lsp import ClientServerConfig, LanguageClient
 
-from lsp_server.completion.next_edit import Change, NextEdit, Recent, change_between, next_edit, places
+from lsp_server.completion.next_edit import (
+    Change,
+    NextEdit,
+    Recent,
+    change_between,
+    files_with,
+    next_edit,
+    next_edit_elsewhere,
+    places,
+)
+from lsp_server.context.project import SourceFile
 from lsp_server.engine import Infiller
+from model.infilling.alike import names_in
 from model.infilling.request import Candidate, Infilling, InfillRequest
 
 URI = "file:///project/account.py"
@@ -37,9 +49,13 @@ class Agreeing:
 
     def __init__(self, *words: str) -> None:
         self.words, self.asked = words, 0
+        self.seen: list[str] = []  # of other files
+        self.parts: list[str] = []
 
     def infill(self, request: InfillRequest, session: str = "", cancelled: object = None) -> Infilling:
         self.asked += 1
+        self.seen += request.other_files
+        self.parts += request.parts
         line = request.parts[0].rpartition("\n")[2]
         likes = any(word in line for word in self.words)
         return Infilling(tuple(Candidate((text,), float(likes == (n == 0))) for n, text in enumerate(request.given)), None, 1, 1)
@@ -149,6 +165,39 @@ def test_a_secret_is_neither_shown_to_the_model_nor_proposed() -> None:
     assert engine.asked == 0
 
 
+def file(name: str, text: str) -> SourceFile:
+    return SourceFile(Path(name), name, text, names_in(text))
+
+
+RENAMED = Change("amount", "balance", TEXT.index("amount"))
+BANK = "def show(account):\n    print(account.owner, account.amount)\n"
+
+
+def test_other_files_with_the_same_words_come_in_the_order_of_what_they_have_in_common() -> None:
+    others = [file("a.py", "amounts = amount_of(1)\n"), file("b.py", "amount = 1\n"), file("c.py", BANK)]
+    assert [one.name for one in files_with(others, TEXT, RENAMED)] == ["c.py", "b.py"]
+
+
+def test_another_file_is_proposed_where_the_model_agrees_and_it_sees_the_change() -> None:
+    engine, others = Agreeing("print"), [file("b.py", "amount = 1\n"), file("c.py", BANK)]
+    found = next_edit_elsewhere(cast(Infiller, engine), TEXT, "account.py", RENAMED, others)
+    assert found is not None
+    assert (found[0].name, BANK[found[1].start : found[1].end], found[1].new) == ("c.py", "amount", "balance")
+    assert [one.startswith("# account.py\n") and "self.owner = owner" in one for one in engine.seen] == [True, True]
+    assert next_edit_elsewhere(cast(Infiller, Agreeing("nothing")), TEXT, "account.py", RENAMED, others) is None
+
+
+def test_no_secret_of_either_file_is_shown_to_the_model_or_proposed() -> None:
+    key = "AKIA" + "QWJ4ZD2XN7PLR5TB"
+    engine = Agreeing("")
+    others = [file("b.py", f'{key} = 1\namount = "{key}"\n')]
+    assert next_edit_elsewhere(cast(Infiller, engine), TEXT + f'key = "{key}"\n', "account.py", RENAMED, others) is not None
+    assert not any(key in text for text in (*engine.seen, *engine.parts))
+    asked_before = engine.asked
+    assert next_edit_elsewhere(cast(Infiller, engine), TEXT, "account.py", Change(key, "amount", RENAMED.at), others) is None
+    assert engine.asked == asked_before
+
+
 @pytest_lsp.fixture(config=ClientServerConfig(server_command=[sys.executable, "-m", "lsp_server", "lsp", "--stdio"]))
 async def client(lsp_client: LanguageClient) -> AsyncIterator[None]:
     await lsp_client.initialize_session(types.InitializeParams(capabilities=types.ClientCapabilities()))
@@ -186,6 +235,7 @@ async def test_a_renamed_attribute_is_renamed_everywhere_proposal_by_proposal(cl
         found = await asked(client, URI)
         if found["edit"] is None:
             break
+        assert found["uri"] == URI
         inline = await client.protocol.send_request_async(
             "textDocument/copilotInlineEdit", {"textDocument": {"uri": URI, "version": version}, "position": place.start}
         )
@@ -201,12 +251,12 @@ async def test_a_renamed_attribute_is_renamed_everywhere_proposal_by_proposal(cl
 @pytest.mark.asyncio
 async def test_why_nothing_is_proposed_is_said(client: LanguageClient) -> None:
     nothing = "nothing was changed lately that could be changed elsewhere, too"
-    assert await asked(client, URI) == {"edit": None, "reason": nothing}
+    assert await asked(client, URI) == {"edit": None, "uri": None, "reason": nothing}
     start = types.Position(0, 6)
     change(client, 2, types.Range(start, types.Position(0, 13)), "Purse")
     assert (await asked(client, URI))["reason"] == "`Account` stands nowhere else in this file"
     assert (await asked(client, "file:///nowhere.py"))["reason"] == "the document is not open"
-    for arguments in ([], [1], [URI, URI]):
+    for arguments in ([], [1], [URI, URI], [URI, 1], [URI, True, True]):
         with pytest.raises(JsonRpcException):
             await asked(client, *arguments)
     inline = await client.protocol.send_request_async("textDocument/copilotInlineEdit", {"textDocument": {"uri": URI}})

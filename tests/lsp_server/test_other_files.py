@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import pytest_lsp
@@ -203,3 +204,54 @@ async def test_a_workspace_that_is_no_folder_does_no_harm(client: LanguageClient
     uri = open_document(client, tmp_path / "bill.py")
     await eventually(client, uri, lambda text: "store.py" in text)
     assert "store.py" in await explained(client, uri)
+
+
+async def proposed(client: LanguageClient, *arguments: object) -> dict[str, Any]:
+    command = types.ExecuteCommandParams("quickfill.nextEdit", list(arguments))
+    return cast(dict[str, Any], await client.workspace_execute_command_async(command))
+
+
+async def test_a_change_is_proposed_in_other_files_that_the_model_may_see_if_the_client_can_go_there(
+    client: LanguageClient, tmp_path: Path
+) -> None:
+    """Changed in one file; of two others with the same words one is ignored. What stands in the editor counts."""
+    before = "from store import insert_invoice\n\n\ndef bill(customer, invoice):\n    insert_invoice(invoice, customer)\n"
+    rest = "from store import add_invoice\n\n\ndef rest(customer, invoice):\n    insert_invoice(invoice, customer)\n"
+    (tmp_path / "private.py").write_text(rest)
+    (tmp_path / "other.py").write_text(rest)
+    (tmp_path / "store.py").unlink()
+    client.workspace_did_change_watched_files(
+        types.DidChangeWatchedFilesParams(
+            [
+                types.FileEvent((tmp_path / name).as_uri(), kind)
+                for name, kind in (("other.py", types.FileChangeType.Created), ("store.py", types.FileChangeType.Deleted))
+            ]
+        )
+    )
+    uri = open_document(client, tmp_path / "bill.py", before)
+    changed = before.replace("insert_invoice", "add_invoice")
+    for version, new in enumerate([before.replace("insert_invoice", "add_invoice", 1), changed], 2):
+        client.text_document_did_change(
+            types.DidChangeTextDocumentParams(
+                types.VersionedTextDocumentIdentifier(uri=uri, version=version),
+                [types.TextDocumentContentChangeWholeDocument(new)],
+            )
+        )
+    assert "in this file" in (await proposed(client, uri))["reason"]
+    for _ in range(200):
+        found = await proposed(client, uri, True)
+        if found["edit"]:
+            break
+        await asyncio.sleep(0.05)
+    assert found["uri"] == (tmp_path / "other.py").as_uri()
+    row = found["edit"]["range"]["start"]
+    assert (row["line"], row["character"], found["edit"]["newText"]) == (4, 4, "add_invoice")
+    moved = open_document(client, tmp_path / "other.py", "\n\n" + rest)
+    assert (await proposed(client, uri, True))["edit"]["range"]["start"] == {"line": 6, "character": 4}
+    client.text_document_did_change(
+        types.DidChangeTextDocumentParams(
+            types.VersionedTextDocumentIdentifier(uri=moved, version=2),
+            [types.TextDocumentContentChangeWholeDocument(rest.replace("insert", "add"))],
+        )
+    )
+    assert (await proposed(client, uri, True))["reason"] == "`insert_invoice` stands nowhere else in the files that were read"

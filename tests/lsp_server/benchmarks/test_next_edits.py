@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lsp_server.benchmarks.next_edits import Case, cases
+from lsp_server.benchmarks.next_edits import Case, cases, cases_elsewhere
+from lsp_server.completion.next_edit import places_away
 
 BEFORE = """def area(length, width):
     # of a rectangle
@@ -65,3 +66,27 @@ def test_where_there_is_nothing_to_measure_one_line_says_so(tmp_path: Path) -> N
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
         assert why in done.stderr
+
+
+def test_in_other_files_too_the_commit_is_the_judge(repository: Path) -> None:
+    """Of three files with the old name in them, the commit renames it in two: one is changed first, of the others one is right."""
+
+    def commit(texts: dict[str, str]) -> None:
+        for name, text in texts.items():
+            (repository / name).write_text(text)
+        for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "y"]):
+            subprocess.run(["git", "-C", repository, *command], check=True)
+
+    use = "from shapes import volume\n\nprint(volume(1, 2, 3))\n"
+    shapes = (repository / "shapes.py").read_text()
+    commit({"used.py": use, "left.py": use})
+    commit({"shapes.py": shapes.replace("volume", "content"), "used.py": use.replace("volume", "content")})
+    newest = next(case for case in cases_elsewhere(repository) if case.path == "shapes.py")
+    assert (newest.change.old, newest.change.new) == ("volume", "content")
+    right = {file.name: [newest.is_right(file, at) for at in places_away(file.text, newest.change)] for file in newest.files}
+    assert right == {"used.py": [True, True], "left.py": [False, False]}
+    command = [sys.executable, "-m", "lsp_server", "eval", "next-edits", str(repository), "--elsewhere", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, agreed = json.loads(done.stdout)["ways"]
+    assert first["proposed"][0] == 1
+    assert 0 <= agreed["proposed"][0] <= 1
