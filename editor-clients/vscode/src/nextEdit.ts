@@ -1,7 +1,10 @@
-// The next edit: shows what the server proposes elsewhere in the file, makes it when asked again, and goes on to the one after it.
+// The next edit: shows what the server proposes elsewhere in the file or in another one, makes it when asked again, and goes on to the
+// one after it.
 // Knows one proposal and how it is drawn. Knows no model.
 
-import { commands, Range, Selection, TextEditorRevealType, ThemeColor, window, workspace, type Disposable, type TextEditor } from "vscode";
+import {
+  commands, Range, Selection, TextEditorRevealType, ThemeColor, Uri, window, workspace, type Disposable, type TextEditor,
+} from "vscode";
 import { SECTION } from "./options";
 import type { Server } from "./server";
 
@@ -15,6 +18,7 @@ interface Place {
 
 interface Answer {
   edit: { range: { start: Place; end: Place }; newText: string } | null;
+  uri?: string | null; // of the document that the edit is for
   reason: string | null;
 }
 
@@ -63,24 +67,45 @@ export class NextEdit implements Disposable {
     this.parts.forEach((part) => part.dispose());
   }
 
-  private async ask(editor: TextEditor): Promise<void> {
+  private async ask(asked: TextEditor): Promise<void> {
     this.dismiss();
-    const { version } = editor.document;
-    const answer = await this.server.execute<Answer>("quickfill.nextEdit", editor.document.uri.toString()).catch(refusal);
+    const { document } = asked;
+    const { version } = document;
+    const answer = await this.server.execute<Answer>("quickfill.nextEdit", document.uri.toString(), true).catch(refusal);
     if (answer.edit === null) {
       window.setStatusBarMessage(`Quickfill: ${answer.reason ?? "no next edit"}`, SAID);
       return;
     }
-    if (editor.document.version !== version || window.activeTextEditor !== editor) {
+    if (document.version !== version || window.activeTextEditor !== asked) {
+      return;
+    }
+    const editor = await this.editorOf(answer.uri ?? document.uri.toString(), asked);
+    if (editor === undefined) {
       return;
     }
     const { start, end } = answer.edit.range;
     const range = new Range(start.line, start.character, end.line, end.character);
-    this.proposal = { editor, version, range, text: answer.edit.newText };
+    this.proposal = { editor, version: editor.document.version, range, text: answer.edit.newText };
     const after = { contentText: ` ${answer.edit.newText}`, color: new ThemeColor("editorGhostText.foreground"), fontStyle: "italic" };
     editor.setDecorations(this.drawn, [{ range, renderOptions: { after } }]);
     editor.revealRange(range, TextEditorRevealType.InCenterIfOutsideViewport);
     await commands.executeCommand("setContext", SHOWN, true);
+  }
+
+  /** Another file is opened beside what is open; the cursor goes there, so that going back leads back. */
+  private async editorOf(uri: string, asked: TextEditor): Promise<TextEditor | undefined> {
+    const target = Uri.parse(uri);
+    if (target.toString() === asked.document.uri.toString()) {
+      return asked;
+    }
+    try {
+      const editor = await window.showTextDocument(await workspace.openTextDocument(target), { preview: false });
+      window.setStatusBarMessage(`Quickfill: the same change in ${workspace.asRelativePath(target)}`, SAID);
+      return editor;
+    } catch (error) {
+      window.setStatusBarMessage(`Quickfill: ${error instanceof Error ? error.message : String(error)}`, SAID);
+      return undefined;
+    }
   }
 
   private async make({ editor, range, text }: Proposal): Promise<void> {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from clients.neovim.real_neovim import REAL_SERVER, Editor, eventually, set_up
+from clients.neovim.real_neovim import REAL_SERVER, Editor, Start, eventually, set_up
 from lsp_server.shared import running
 
 TEXT = """class Account:
@@ -109,6 +110,33 @@ def test_a_renamed_attribute_is_renamed_in_the_next_place_too(real: Editor) -> N
     assert real.text in changed
     real.type("u")
     assert real.text == text
+
+
+def test_a_renamed_function_is_renamed_in_another_file_too(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    use = "from bank import deposit_money\n\n\ndef pay(account, amount):\n    deposit_money(account, amount)\n"
+    (tmp_path / "pay.py").write_text(use)
+    editor = start(set_up(REAL_SERVER, settings="{ deadline_ms = 20000.0 }"))
+    text = "def deposit_money(account, amount):\n    account.balance += amount\n"
+    editor.open("bank.py", text)
+    editor.until_attached()
+    editor.type("wcwadd_money<Esc>")
+
+    def proposed() -> bool:
+        if editor.lua("return require('quickfill.next_edit').shown()") == "add_money":
+            return True
+        editor.nvim.command("Quickfill next_edit")
+        time.sleep(1)  # files are read in the background, and the server asks the model
+        return False
+
+    eventually("a proposal", proposed)
+    assert Path(str(editor.nvim.api.buf_get_name(0))).name == "pay.py"
+    editor.until_attached()
+    assert any("deposit_money" in row and "add_money" in row for row in editor.screen)
+    editor.nvim.command("Quickfill next_edit")
+    assert editor.text in (use.replace("deposit", "add", 1), use[::-1].replace("tisoped", "dda", 1)[::-1])
+    editor.type("<C-o>")
+    assert editor.text == text.replace("deposit", "add")
 
 
 def test_holes_are_filled_all_at_once_and_one_undo_takes_it_back(account: Editor) -> None:

@@ -11,6 +11,7 @@ Use: scripted_server.py SCRIPT lsp
     explanation     what `quickfill.explain` returns
     reshaped        {"longer": suggestions, ...}: what is suggested from then on, once `quickfill.reshape` was asked for that
     next            {"old": "new"}: for `quickfill.nextEdit`, the first of these old texts that stands in the file
+    elsewhere       {"name": {"old": "new"}}: the same in other files of the folder, which come behind it
     report          what `quickfill.report` returns
     problems        [{"line", "character", "length", "message", "severity"}, ...] in each file that is opened from then on
     repaired        what `quickfill.repair` writes for a problem
@@ -143,15 +144,19 @@ def reshape(ls: object, *arguments: object) -> dict[str, object]:
 
 @server.command("quickfill.nextEdit")
 def next_edit(ls: object, *arguments: object) -> dict[str, object]:
-    says = told(event="next edit")
-    text = server.workspace.get_text_document(str(arguments[0])).source
-    for old, new in says.get("next", {}).items():  # type: ignore[attr-defined]
-        before, found, _ = text.partition(old)
-        if found:
-            line, character = before.count("\n"), len(before.rpartition("\n")[2])
-            place = types.Range(types.Position(line, character), types.Position(line, character + len(old)))
-            return {"edit": types.TextEdit(place, new), "reason": None}
-    return {"edit": None, "reason": "it stands nowhere else"}
+    says = told(event="next edit", elsewhere=arguments[1:] == (True,))
+    asked = Path(server.workspace.get_text_document(str(arguments[0])).path)
+    wanted: dict[str, dict[str, str]] = {asked.name: says.get("next", {}), **says.get("elsewhere", {})}  # type: ignore[dict-item]
+    for name, changes in wanted.items():
+        uri = asked.with_name(name).as_uri()
+        text = server.workspace.get_text_document(uri).source
+        for old, new in changes.items():
+            before, found, _ = text.partition(old)
+            if found:
+                line, character = before.count("\n"), len(before.rpartition("\n")[2])
+                place = types.Range(types.Position(line, character), types.Position(line, character + len(old)))
+                return {"edit": types.TextEdit(place, new), "uri": uri, "reason": None}
+    return {"edit": None, "uri": None, "reason": "it stands nowhere else"}
 
 
 @server.command("quickfill.repair")

@@ -114,6 +114,19 @@ def test_a_next_edit_that_is_dismissed_leaves_the_text_and_the_keys_alone(desk: 
     desk.window.expect_saved("dismissed.py", "length = 1\n    ")
 
 
+def test_the_next_edit_leads_to_another_file_and_is_made_there(desk: Desk) -> None:
+    (desk.window.folder / "used.py").write_text("first = 1\nprint(length)\n")
+    begin(desk, "changed.py", "size = 1\n", elsewhere={"used.py": {"length": "size"}})
+    desk.window.press("Alt+n")
+    desk.window.page.wait_for_selector(".tab.active:has-text('used.py')")
+    desk.window.page.wait_for_selector(".view-line span[class*='ced-']:has-text('length')")
+    assert "length" in (desk.window.folder / "used.py").read_text()
+    desk.window.press("Tab")
+    desk.window.expect_saved("used.py", "first = 1\nprint(size)\n")
+    desk.window.page.wait_for_selector(".statusbar-item:has-text('it stands nowhere else')")
+    desk.window.expect_saved("changed.py", "size = 1\n")
+
+
 def test_cycling_asks_for_more_and_takes_the_one_that_is_shown(desk: Desk) -> None:
     begin(desk, "cycle.py", ADD, suggestions={"    return ": ["a + b", "a - b", "a * b"]})
     desk.window.type("    return ")

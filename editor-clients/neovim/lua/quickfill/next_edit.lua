@@ -1,4 +1,5 @@
---- The next edit: shows what the server proposes elsewhere in the buffer, makes it when asked again, and goes on to the one after it.
+--- The next edit: shows what the server proposes elsewhere in the buffer or in another file, makes it when asked again, and goes on to
+--- the one after it.
 --- Knows one proposal and how it is drawn. Knows no model.
 
 local server = require("quickfill.server")
@@ -53,19 +54,35 @@ local function draw(bufnr, edit, encoding)
   })
 end
 
+--- The buffer of a document, in the current window.
+---@param uri string
+---@param bufnr integer the one that is there
+---@return integer
+local function show(uri, bufnr)
+  vim.cmd("normal! m'")
+  if uri == vim.uri_from_bufnr(bufnr) then
+    return bufnr
+  end
+  local other = vim.uri_to_bufnr(uri)
+  vim.bo[other].buflisted = true
+  api.nvim_win_set_buf(0, other)
+  vim.notify("Quickfill: the same change in " .. vim.fn.fnamemodify(api.nvim_buf_get_name(other), ":~:."))
+  return other
+end
+
 --- Asks what the newest change of the buffer calls for; the cursor goes there.
 local function ask()
   local bufnr = api.nvim_get_current_buf()
   local tick = api.nvim_buf_get_changedtick(bufnr)
   M.dismiss()
-  server.execute("quickfill.nextEdit", { vim.uri_from_bufnr(bufnr) }, function(result, err)
+  server.execute("quickfill.nextEdit", { vim.uri_from_bufnr(bufnr), true }, function(result, err)
     if err or type(result) ~= "table" then
       server.say(err or "the server gave no answer")
     elseif type(result.edit) ~= "table" then
       vim.notify("Quickfill: " .. tostring(result.reason))
     elseif tick == api.nvim_buf_get_changedtick(bufnr) and bufnr == api.nvim_get_current_buf() then
-      draw(bufnr, result.edit, (server.client() or {}).offset_encoding or "utf-16")
-      vim.cmd("normal! m'")
+      local uri = type(result.uri) == "string" and result.uri or vim.uri_from_bufnr(bufnr)
+      draw(show(uri, bufnr), result.edit, (server.client() or {}).offset_encoding or "utf-16")
       api.nvim_win_set_cursor(0, { shown.row + 1, shown.from })
     end
   end)
