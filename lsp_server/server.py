@@ -127,14 +127,15 @@ class Quickfill(LanguageServer):
         return self._load_model() if self._remote is None else FallbackEngine(self._remote, self._load_model)
 
     def _load_model(self) -> Infiller:
-        if self.settings.shared_engine:
+        settings = self.settings
+        if settings.shared_engine:
             try:
-                return SharedEngine(self.settings.model, self.settings.threads, renewed=self._tell_again)
+                return SharedEngine(settings.model, settings.threads, settings.device, renewed=self._tell_again)
             except CannotShare as error:
                 log.info("no engine is shared, this process has its own: %s", error)
         from model.engine.engine import Engine
 
-        engine = Engine.load(self.settings.model, self.settings.threads)
+        engine = Engine.load(settings.model, settings.threads, device=settings.device)
         engine.warm_up()
         return engine
 

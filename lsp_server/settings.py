@@ -48,6 +48,9 @@ class Settings(BaseModel):
         description="How likely to be right a suggestion must be to be shown unasked; 0 shows all, 1 hardly any.",
     )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads for the model; null lets the engine choose.")
+    device: Literal["cpu", "cuda", "mps", "xpu"] = Field(
+        "cpu", description="Where the model is computed: the processor, or a GPU that torch can use on this machine."
+    )
     shared_engine: bool = Field(
         True, description="Share one engine process among the windows of this machine; false loads the model in each."
     )

@@ -55,6 +55,7 @@ class SharedEngine:
         self,
         model: Path | str | None = None,
         threads: int | None = None,
+        device: str = "cpu",
         linger_s: float = LINGER,
         renewed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -62,11 +63,11 @@ class SharedEngine:
 
         Raises CannotShare.
         """
-        self._socket = _place() / f"engine-{_identity(model, threads)}.sock"
+        self._socket = _place() / f"engine-{_identity(model, threads, device)}.sock"
         if len(os.fsencode(self._socket)) > LONGEST_PATH:
             raise CannotShare(f"the path of its socket is too long: {self._socket}")
         folder = None if model is None else str(Path(model).absolute())
-        self._options = Options(model=folder, threads=threads, drain_s=DRAIN, linger_s=linger_s)
+        self._options = Options(model=folder, threads=threads, device=device, drain_s=DRAIN, linger_s=linger_s)
         self._remote = RemoteEngine(f"unix:{self._socket}")
         self._lock = threading.Lock()
         self._held: HTTPConnection | None = None
@@ -236,13 +237,13 @@ def _place() -> Path:
     return folder
 
 
-def _identity(model: Path | str | None, threads: int | None) -> str:
-    """Windows share an engine if they mean the same one: the program, the model as it is now, and the threads."""
+def _identity(model: Path | str | None, threads: int | None, device: str) -> str:
+    """Windows share an engine if they mean the same one: the program, the model as it is now, the threads and the device."""
     import model.checkpoints as checkpoints  # what loads them imports torch, for seconds
 
     folder = Path(checkpoints.__path__[0]) / "bundled" if model is None else Path(model).absolute()
     changed = sorted((file.name, file.stat().st_mtime_ns) for file in folder.glob("*") if file.is_file())
-    parts = (version("quickfill"), __file__, sys.executable, str(folder), changed, threads)
+    parts = (version("quickfill"), __file__, sys.executable, str(folder), changed, threads, device)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 

@@ -32,6 +32,9 @@ CACHE = Path.home() / ".cache" / "quickfill"
 ModelOption = Annotated[str | None, typer.Option("--model", help="Folder of a model; the bundled one if left out.")]
 
 
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or the GPU that torch can use here: cuda, mps, xpu.")]
+
+
 ServerOption = Annotated[
     str | None,
     typer.Option("--server", metavar="URL", help="Ask this server (http://..., unix:PATH) instead; its token: QUICKFILL_TOKEN."),
@@ -45,13 +48,13 @@ class UserError(Exception):
     """What the user gave cannot be used; the message is the one line to show."""
 
 
-def load_engine(model: str | None) -> Engine:
+def load_engine(model: str | None, device: str = "cpu") -> Engine:
     from model.checkpoints.store import CheckpointError
-    from model.engine.engine import Engine
+    from model.engine.engine import Engine, NoDevice
 
     try:
-        return Engine.load(model)
-    except CheckpointError as error:
+        return Engine.load(model, device=device)
+    except (CheckpointError, NoDevice) as error:
         raise UserError(str(error)) from None
 
 

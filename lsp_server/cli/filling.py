@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lsp_server.cli.common import JsonOption, ModelOption, ServerOption, UserError, app, load_engine, remote_engine
+from lsp_server.cli.common import DeviceOption, JsonOption, ModelOption, ServerOption, UserError, app, load_engine, remote_engine
 from lsp_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def fill(
     n: Annotated[int, typer.Option("--n", min=1, max=8, help="Candidates.")] = 1,
     deadline_ms: Annotated[float | None, typer.Option("--deadline-ms", min=1, help="Milliseconds to answer in.")] = None,
     model: ModelOption = None,
+    device: DeviceOption = "cpu",
     server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,7 +55,7 @@ def fill(
     if (why := gate.refusal(place.path, (), settings.ignore_files)) is not None:
         _print_completion(nothing(Silence(Kind.IGNORED, why)), as_json)
         return
-    engine = remote_engine(server, model) or load_engine(model)
+    engine = remote_engine(server, model) or load_engine(model, device)
     try:
         others = other_files_of(piece_for(place.path, text, holes[0][0], LANGUAGES, settings.ignore_files))
         here = Place(text, holes, language_of(place.path), other_files=others)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from lsp_server.cli.common import JsonOption, ModelOption, UserError, app, check_plot, load_engine, print_report
+from lsp_server.cli.common import DeviceOption, JsonOption, ModelOption, UserError, app, check_plot, load_engine, print_report
 
 
 @app.command("report")
@@ -57,7 +57,7 @@ def list_settings(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
+def doctor(model: ModelOption = None, device: DeviceOption = "cpu", as_json: JsonOption = False) -> None:
     """Say what this installation is, whether it works, and how fast it is here."""
     import platform
     import resource
@@ -67,6 +67,7 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
     from lsp_server import shared
     from lsp_server.acceptance import report as acceptance
     from lsp_server.acceptance import store
+    from model.engine.engine import devices
     from model.infilling.request import InfillRequest
 
     try:
@@ -74,7 +75,7 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
     except store.StoreError as error:
         silent = str(error)
     began = time.perf_counter()
-    engine = load_engine(model)
+    engine = load_engine(model, device)
     loaded = time.perf_counter() - began
     engine.warm_up()
     request = InfillRequest(("import math\n\n\ndef area(radius):\n    return ", "\n"), single_line=True)
@@ -84,6 +85,7 @@ def doctor(model: ModelOption = None, as_json: JsonOption = False) -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "device": f"{device}, of {', '.join(devices())}",
         "precision": str(engine.model.network.embedding.weight.dtype).removeprefix("torch."),
         "model": card.name,
         "parameters": card.parameters,

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from lsp_server.cli.common import ModelOption, ServerOption, UserError, app, remote_engine
+from lsp_server.cli.common import DeviceOption, ModelOption, ServerOption, UserError, app, remote_engine
 from lsp_server.cli.filling import read_text
 
 
@@ -58,6 +58,7 @@ def serve_engine(
     ] = None,
     cache_mb: Annotated[int, typer.Option("--cache-mb", min=1, help="Memory for the caches of open files.")] = 512,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for the model.")] = None,
+    device: DeviceOption = "cpu",
     model: ModelOption = None,
 ) -> None:
     """Run the engine as a process of its own, for the editors of one machine or of a small team."""
@@ -76,7 +77,13 @@ def serve_engine(
         raise UserError(f"others can reach {host}: give tokens, by --token-file FILE or in QUICKFILL_TOKEN")
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="quickfill: %(levelname)s: %(message)s")
     options = Options(
-        model=model, threads=threads, cache_mb=cache_mb, max_waiting=max_waiting, drain_s=drain_s, tokens=tuple(tokens)
+        model=model,
+        threads=threads,
+        device=device,
+        cache_mb=cache_mb,
+        max_waiting=max_waiting,
+        drain_s=drain_s,
+        tokens=tuple(tokens),
     )
     try:
         listener = listen_on_unix(socket.absolute()) if socket else listen_on_tcp(host, port)

@@ -15,6 +15,7 @@ class Options(BaseModel):
 
     model: str | None = None
     threads: int | None = None
+    device: str = "cpu"
     cache_mb: int = 512  # of the engine's sessions
     documents_mb: int = 64  # of the copies of what clients have open
     max_body: int = 4 << 20  # bytes of one request

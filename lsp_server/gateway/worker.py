@@ -109,7 +109,7 @@ async def until_stuck(statistics: Callable[[], Statistics], patience: float) -> 
 def _load(options: Options) -> Engine:
     from model.engine.engine import Engine
 
-    engine = Engine.load(options.model, options.threads, options.cache_mb << 20)
+    engine = Engine.load(options.model, options.threads, options.cache_mb << 20, options.device)
     engine.warm_up()
     return engine
 

@@ -2,7 +2,8 @@
 
 Knows weights, caches and who sees whom. Knows no text and no decoding. It computes what `Network` computes (tested); what it
 returns for one text does not depend, bit for bit on a CPU, on the others in the pass: only matrix products whose rows are
-independent of each other are shared, attention is not.
+independent of each other are shared, attention is not. Of a network on a GPU the logits come back to the CPU, where decoding is:
+the one moment of a pass in which one waits for the other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,8 +49,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class Reading:
-    hidden: Tensor  # (rows, width)
-    logits: Tensor  # (asked rows, vocabulary), float32 or wider
+    hidden: Tensor  # (rows, width), on the network's device
+    logits: Tensor  # (asked rows, vocabulary), float32 or wider, on the CPU
 
 
 class InferenceNetwork:
@@ -68,7 +70,7 @@ class InferenceNetwork:
         """One pass over the rows of all segments, each of another cache."""
         places = _places(segments)
         x, positions = self._embed(places)
-        cos, sin = self._rotation(positions)
+        cos, sin = self._rotation(positions, max(max(segment.positions, default=0) for segment in segments) + 1)
         rows = places[-1].end
         for layer, (to_qkv, to_out, to_up, to_down) in enumerate(self._blocks):
             qkv = to_qkv(_norm(x)).view(len(x), 3, self._heads, self._head_width)
@@ -81,7 +83,10 @@ class InferenceNetwork:
             x = x + to_out(seen[0] if len(seen) == 1 else torch.cat(seen))
             x = x + to_down(to_up(_norm(x)).relu_().square_())
         hidden = _norm(x)
-        logits = self.logits(hidden[[place.start + row for place in places for row in place.segment.asked]])
+        asked = [place.start + row for place in places for row in place.segment.asked]
+        logits = self.logits(hidden[torch.tensor(asked, dtype=torch.long, device=hidden.device)])
+        if not asked and hidden.device.type != "cpu":
+            torch.accelerator.synchronize()  # a pass is over when it was computed, not when it was asked for
         readings, first = [], 0
         for place in places:
             segment = place.segment
@@ -91,12 +96,12 @@ class InferenceNetwork:
         return readings
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Unnormalised log probabilities (rows, vocabulary) in float32 or wider."""
+        """Unnormalised log probabilities (rows, vocabulary) in float32 or wider, on the CPU."""
         rows = len(hidden)
         if rows == 0:
-            return hidden.new_empty(0, self.network.config.vocabulary)
+            return hidden.new_empty(0, self.network.config.vocabulary, device="cpu")
         logits = self._head(F.pad(hidden, (0, 0, 0, self._whole_pass(rows) - rows)))[:rows]
-        return logits.float() if logits.dtype == torch.bfloat16 else logits
+        return (logits.float() if logits.dtype == torch.bfloat16 else logits).cpu()
 
     def _whole_pass(self, rows: int) -> int:
         """How many rows a product takes for so many that count."""
@@ -119,9 +124,11 @@ class InferenceNetwork:
             x = torch.where((numbers[2] >= 0)[:, None], network.embed_slots(numbers[0], numbers[2].clamp(min=0)), x)
         return x, numbers[1]
 
-    def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and signed sines, (rows, 2, 1, head width) each: of queries, with attention's scale, and of keys."""
-        longest = int(positions.max()) + 1
+    def _rotation(self, positions: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines, (rows, 2, 1, head width) each: of queries, with attention's scale, and of keys.
+
+        All positions are less than `longest`.
+        """
         if longest > self._rotations.shape[1]:
             every = torch.arange(-(-longest // 1024) * 1024, device=positions.device)
             cos, sin = self.network.rotation(every, self._rotations.dtype)
@@ -163,11 +170,11 @@ def _window(segment: Segment, rows: int) -> tuple[int, Tensor | None]:
     behind = segment.at + len(segment.tokens) - segment.bias.shape[1]  # here the bias begins
     begins = [position + 1 - segment.cache.window for position in segment.positions]
     first = segment.cache.whole_before(max(0, min(*begins, behind)))
-    far = torch.arange(first, max(first, min(max(begins), behind))) < torch.tensor(begins)[:, None]
+    far = np.arange(first, max(first, min(max(begins), behind))) < np.array(begins)[:, None]
     if not far.any():
         return first, None
     hidden = segment.bias.new_zeros(rows, far.shape[1])
-    hidden[: len(begins)].masked_fill_(far.to(hidden.device), float("-inf"))
+    hidden[: len(begins)].masked_fill_(torch.from_numpy(far).to(hidden.device), float("-inf"))
     return first, hidden
 
 

@@ -28,6 +28,10 @@ class RowCache:
         self.values = [weight.new_empty(config.heads, 0, config.head_width) for _ in range(config.layers)]
 
     @property
+    def device(self) -> torch.device:
+        return self.values[0].device
+
+    @property
     def capacity(self) -> int:
         return self.values[0].shape[1]
 

@@ -58,6 +58,10 @@ class Statistics:
     denoise_seconds: float = 0.0
 
 
+class NoDevice(ValueError):
+    """The device that was asked for cannot be had; the message says why in one line."""
+
+
 class Engine:
     """Thread-safe: requests share passes. The owner of every session."""
 
@@ -71,9 +75,22 @@ class Engine:
         self._closing = weakref.finalize(self, self._scheduler.close)
 
     @classmethod
-    def load(cls, model: Path | str | None = None, threads: int | None = None, cache_bytes: int = CACHE_BYTES) -> Engine:
-        """The engine with the model in a folder (None: the bundled one). Raises CheckpointError."""
-        return cls(load_model(model, fastest_dtype()), threads, cache_bytes)
+    def load(
+        cls,
+        model: Path | str | None = None,
+        threads: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        device: str = "cpu",
+    ) -> Engine:
+        """The engine with the model in a folder (None: the bundled one), on `cpu` or this machine's accelerator, say `cuda`.
+
+        Raises CheckpointError; NoDevice for one that is not there.
+        """
+        if device not in (there := devices()):
+            raise NoDevice(f"device must be {' or '.join(there)} on this machine, got {device!r}")
+        found = load_model(model, fastest_dtype() if device == "cpu" else torch.bfloat16)
+        found.network.to(device)
+        return cls(found, threads, cache_bytes)
 
     @property
     def name(self) -> str:
@@ -225,7 +242,7 @@ class Engine:
             return sorted(times[1:])[TIMES // 2]
 
         scheduler, typical = self._scheduler, (16, 1024)
-        if scheduler.threads > 1:
+        if scheduler.threads > 1 and session.cache.device.type == "cpu":
             alone = yield from timed(*typical)
             scheduler.narrow_threads = scheduler.threads
             together = yield from timed(*typical)
@@ -301,6 +318,12 @@ def _why_nothing(request: InfillRequest, fillings: Sequence[Filling], doubted: f
     if all(filling.complete for filling in fillings):
         return "the model suggests nothing here"
     return f"{request.max_tokens} tokens were written before a line was complete"
+
+
+def devices() -> list[str]:
+    """What an engine can run on here."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return ["cpu"] if accelerator is None else ["cpu", accelerator.type]
 
 
 def fastest_dtype() -> torch.dtype:

@@ -10,7 +10,7 @@ export const LANGUAGES = manifest.activationEvents.map((event) => event.replace(
 // The second group is generated from the server's schema: `python -m lsp_server.manifest`.
 const SERVER_SETTINGS = Object.keys(manifest.contributes.configuration[1].properties);
 // The server reads these when it starts, and never again.
-const READ_AT_START = ["model", "threads"].map((name) => `${SECTION}.${name}`);
+const READ_AT_START = ["model", "threads", "device"].map((name) => `${SECTION}.${name}`);
 
 export interface Options {
   path: string;

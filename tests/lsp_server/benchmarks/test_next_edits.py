@@ -69,7 +69,7 @@ def test_where_there_is_nothing_to_measure_one_line_says_so(tmp_path: Path) -> N
 
 
 def test_in_other_files_too_the_commit_is_the_judge(repository: Path) -> None:
-    """Of three files with the old name in them, the commit renames it in two: one is changed first, one of the others is right."""
+    """Three files hold the old name, and the commit renames it in two: one is changed first, one of the others is right."""
 
     def commit(texts: dict[str, str]) -> None:
         for name, text in texts.items():
