@@ -18,7 +18,7 @@ from lsp_server.benchmarks.context import Source
 from lsp_server.benchmarks.load import LIMIT_MS, Level, most_served
 from lsp_server.benchmarks.typing import Session, percentile
 from lsp_server.settings import Described
-from model.evaluation import deadlines, humaneval_infilling, lines
+from model.evaluation import deadlines, humaneval_infilling, lines, step_speed
 from model.evaluation.curve import Point
 from model.evaluation.drafts import Drafting
 from model.evaluation.engine_speed import Report, Speed
@@ -236,6 +236,15 @@ def _by_frequency(counts: Iterable[Mapping[str, int]]) -> list[str]:
     for own in counts:
         total.update(own)
     return [name for name, _ in total.most_common()]
+
+
+def print_steps(device: str, machine: step_speed.Machine, steps: Sequence[step_speed.Step]) -> None:
+    rates = f"{machine.bytes / 1e9:.0f} GB/s, {machine.operations / 1e12:.2f} Tflop/s"
+    table = _table(f"one pass on {device} ({rates})", "shape", "parameters", "rows", "ms, median", "floor, ms", "of the floor, %")
+    for step in steps:
+        times = (f"{step.milliseconds:.2f}", f"{step.floor:.2f}", f"{100 * step.floor / step.milliseconds:.0f}")
+        table.add_row(step.shape, f"{step.parameters / 1e6:,.0f} M", str(step.rows), *times)
+    _console().print(table)
 
 
 def print_engine_speed(report: Report) -> None:

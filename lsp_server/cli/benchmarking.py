@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lsp_server.cli.common import (
+    DeviceOption,
     JsonOption,
     ModelOption,
     ServerOption,
@@ -103,6 +104,32 @@ def bench_typing(
         print(json.dumps({"benchmark": "typing", "repositories": [session.as_json() for session in sessions]}))
     else:
         print_typing(sessions)
+
+
+@benchmarks.command("step")
+def bench_step(
+    shapes: Annotated[
+        str, typer.Option("--shapes", help="Of 8M, 30M, 0.5B and 7B, separated by commas; weights are random.")
+    ] = "8M,30M",
+    rows: Annotated[str, typer.Option("--rows", help="Rows of a pass, separated by commas.")] = "1,16,64",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Passes of each kind.")] = 20,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds of one pass on a device, beside what its memory and its arithmetic would allow (the roofline)."""
+    from lsp_server.tables import print_steps
+    from model.engine.engine import devices
+    from model.evaluation.step_speed import measure
+
+    if device not in (there := devices()):
+        raise UserError(f"device must be {' or '.join(there)} on this machine, got {device!r}")
+    with one_line_errors():
+        machine, steps = measure(device, [name for name in shapes.split(",") if name], _numbers("--rows", rows), rounds)
+    if as_json:
+        rates = {"bytes_per_second": round(machine.bytes), "operations_per_second": round(machine.operations)}
+        print(json.dumps({"benchmark": "step", "device": device, **rates, "steps": [step.as_json() for step in steps]}))
+    else:
+        print_steps(device, machine, steps)
 
 
 @benchmarks.command("engine")

@@ -100,6 +100,7 @@ def test_an_unknown_language_gets_an_answer_or_a_reason(tmp_path: Path) -> None:
         (["{code}", "--mark", "@@@"], "does not occur"),
         (["{code}", "--mark", ""], "needs a text"),
         (["{code}:1:1", "--model", "{folder}"], "no model at"),
+        (["{code}:1:1", "--device", "tpu"], "device must be cpu"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], complaint: str) -> None:
