@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -41,6 +41,7 @@ WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no en
 SEARCH_SHARE = 1 / 8
 # Looked for beyond the likeliest texts, for what stands behind to decide: in a line that goes on it knows more than the network.
 RIVALS, RIVALS_WITHIN_LINE, WITHIN_LINE_BREADTH = Rivals(2, 2.0), Rivals(7, 2.0 + DISAGREES), 2
+PARTS_WITHIN_LINE = 4  # leading parts of the texts found that are weighed with them there
 LEAST_PASSES = 4  # with fewer left, candidates are given up first
 # Of the time that a request has, for a text within the line, where the hole may have more lines as well.
 WITHIN_LINE_SHARE = 1 / 2
@@ -93,6 +94,16 @@ class Filling:
     def worth(self) -> float:
         """Log of the characters, and one more, that are right in the mean: in nats."""
         return self.likely + math.log1p(sum(map(len, self.texts)))
+
+
+def _likeliest_parts(fillings: Sequence[Filling], count: int, others: Container[str]) -> list[tuple[int, Part]]:
+    """Of all leading parts that are none of these other texts, those most of which is right in the mean, and whose they are."""
+    found: dict[str, tuple[int, Part]] = {}
+    for number, filling in enumerate(fillings):
+        for part in filling.parts:
+            if part.text not in others and (part.text not in found or part.score > found[part.text][1].score):
+                found[part.text] = number, part
+    return sorted(found.values(), key=lambda one: -(one[1].score + math.log1p(len(one[1].text))))[:count]
 
 
 def _best_first(filling: Filling) -> tuple[bool, float]:
@@ -259,7 +270,8 @@ class Job:
                     chain.hurried = False  # not for want of time: it is what there is
             fillings = [self._filling(chain, owed, parts[1], limits.doubt(tokenizer, chain.tokens)) for chain in chains]
             if branches and not stuck:
-                yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1], rivals)
+                shorter = PARTS_WITHIN_LINE if limits.right else 0
+                fillings += yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1], rivals, shorter)
         self._count(continuation, chains)
         if chains:
             self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]
@@ -274,22 +286,50 @@ class Job:
         owed: str,
         behind: str,
         rivals: Rivals,
-    ) -> Passes[None]:
-        """One more pass, if there is time, and something to choose from: what stands behind tells the likeliest texts apart."""
+        shorter: int,
+    ) -> Passes[list[Filling]]:
+        """One more pass, if there is time, and something to choose from: what stands behind tells the likeliest texts apart.
+
+        With them so many `shorter` ones, leading parts of what was written, in which it results: behind one of them the line may go
+        on as it stands there.
+        """
         best: dict[str, int] = {}
         for number in sorted(range(len(chains)), key=lambda number: -fillings[number].worth):
             if chains[number].complete and not chains[number].hurried and len(best) < self._request.candidates + rivals.count:
                 best.setdefault(fillings[number].texts[0], number)
-        rows = len(best) * (BEHIND_TOKENS + 1)
-        if len(best) < 2 or not behind or not self._deadline.passes_left(0, rows, continuation.keys):
-            return
-        texts = [(owed + text).encode() for text in best]
-        follows = yield from decoder.look_behind(continuation, [chains[number] for number in best.values()], texts, behind)
-        scores = [sum(chains[number].scores) for number in best.values()]
-        hindsight = Hindsight([Weighed(*one) for one in zip(best, scores, follows, strict=True)])
+        cuts = _likeliest_parts(fillings, shorter, best)
+        numbers = [*best.values(), *(number for number, _ in cuts)]
+        rows = len(numbers) * (BEHIND_TOKENS + 1)
+        if len(numbers) < 2 or not behind or not self._deadline.passes_left(0, rows, continuation.keys):
+            return []
+        texts = [*best, *(part.text for _, part in cuts)]
+        spelled = [(owed + text).encode() for text in texts]
+        follows = yield from decoder.look_behind(continuation, [chains[number] for number in numbers], spelled, behind)
+        written = [sum(chains[number].scores) for number in numbers]
+        # That the text ends at a part is as doubtful as that the line does not go on as it stands there.
+        before = [*written[: len(best)], *(part.score - DISAGREES for _, part in cuts)]
+        hindsight = Hindsight(
+            [
+                Weighed(text, score, whole + behind_it - score)
+                for text, score, whole, behind_it in zip(texts, before, written, follows, strict=True)
+            ]
+        )
+        found = [
+            Filling(
+                [list(self._model.tokenizer.encode(owed + part.text))],
+                [part.text],
+                [part.score - DISAGREES],
+                True,
+                tuple(one for one in fillings[number].parts if len(one.text) < len(part.text)),
+                gain=hindsight.gain(part.text),
+            )
+            for number, part in cuts
+        ]
         for filling in fillings:
             filling.gain = hindsight.gain(filling.texts[0]) if filling.texts[0] in best else filling.gain
+        for filling in [*fillings, *found]:
             filling.parts = tuple(Part(part.text, hindsight.of_part(part.text, part.score)) for part in filling.parts)
+        return found
 
     def _is_going_well(self, chain: Chain) -> bool:
         return chain.complete or chain.growing or chain.unwanted or self._is_broken_off(chain.tokens, chain.complete)

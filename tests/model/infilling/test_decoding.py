@@ -206,6 +206,22 @@ def test_what_stands_behind_is_as_likely_as_when_everything_is_read_again(bundle
         assert likely == pytest.approx(expected - sum(chain.scores[kept:end_of_text]), abs=0.02 * len(tail[:20]))
 
 
+@pytest.mark.parametrize(
+    ("prefix", "right", "text"),
+    [
+        ("def show(user):\n    print(", "['name'])\n", "user"),
+        ("import os\n\n\ndef load(folder, name):\n    path = os.path.join(", " + '.txt')\n", "folder, name"),
+    ],
+)
+def test_within_a_line_a_leading_part_is_enough_where_the_line_goes_on_behind_it(
+    bundled: Engine, prefix: str, right: str, text: str
+) -> None:
+    """Both lines are likelier with something else in them, at whose end they do not go on as they do here."""
+    assert bundled.infill(InfillRequest((prefix, right), single_line=True)).candidates[0].text == text
+    greedy = bundled.infill(InfillRequest((prefix, right), single_line=True, branches=0)).candidates[0].text
+    assert greedy != text
+
+
 def test_the_method_comes_first_from_whose_name_the_body_behind_it_follows(bundled: Engine) -> None:
     opening = "    def open(self):\n        self.is_open = True\n\n    def "
     before = "class Door:\n    def __init__(self):\n        self.is_open = False\n\n" + opening
