@@ -290,7 +290,7 @@ class Job:
     ) -> Passes[list[Filling]]:
         """One more pass, if there is time, and something to choose from: what stands behind tells the likeliest texts apart.
 
-        With them so many `shorter` ones, leading parts of what was written, in which it results: behind one of them the line may go
+        With them so many `shorter` ones, leading parts of what was written, its result: behind one of them the line may go
         on as it stands there.
         """
         best: dict[str, int] = {}
