@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from lsp_server.benchmarks.history import commits, files_before
+from lsp_server.benchmarks.history import commits, edits_between, files_before
 from lsp_server.benchmarks.signatures import signatures_for
 from lsp_server.completion.complete import LANGUAGES
 from lsp_server.context.project import Project, SourceFile
@@ -27,7 +27,7 @@ from lsp_server.context.similar import most_alike, other_files_of
 from lsp_server.context.window import sent_window
 from model.engine.engine import Engine
 from model.evaluation.intervals import Estimate, difference, share
-from model.infilling.alike import MOST_CHARACTERS, names_in
+from model.infilling.alike import MOST_CHARACTERS, around, as_other_file, names_in
 from model.infilling.request import Infilling, InfillRequest
 
 LEAST_CHARACTERS = 8  # of a line that is cut, and
@@ -113,6 +113,8 @@ def measure_commits(engine: Engine, repositories: Sequence[Path], count: int, se
         COPIED: _most_alike,
         "that of an edited file first": _edited_first,
         "the edits as a diff": _diff,
+        "the place that was visited last": _visited,
+        "that place, and the similar piece": lambda case: (*_visited(case), *_most_alike(case)),
     }
     return _measured(engine, commit_cases(repositories, count, np.random.default_rng(seed)), sources)
 
@@ -246,6 +248,17 @@ def _any_beginning(rng: np.random.Generator, case: Case) -> tuple[str, ...]:
 def _edited_first(case: Case) -> tuple[str, ...]:
     lately = [file for file in case.files if file.path in case.edited]
     return other_files_of(most_alike(lately, case.file.path, case.text, case.cursor)) or _most_alike(case)
+
+
+def _visited(case: Case) -> tuple[str, ...]:
+    """Around the last change in one of the other files that were changed: there somebody was before coming here."""
+    changed = [file for file in case.files if file.path in case.edited]
+    if not changed:
+        return ()
+    file = changed[-1]
+    edits = edits_between(case.edited[file.path], file.text)
+    at = edits[-1].at if edits else 0
+    return (as_other_file(file.name, around(file.text, at)[:MOST_CHARACTERS]),)
 
 
 def _diff(case: Case) -> tuple[str, ...]:

@@ -81,10 +81,11 @@ def test_a_case_of_a_commit_is_as_the_files_were_when_a_line_was_written(reposit
 
 
 def test_the_files_edited_lately_are_a_source(repository: Path, bundled: Engine) -> None:
-    nothing, similar, copied, edited, diff = measure_commits(bundled, [repository], 5)
-    assert {source.n for source in (nothing, similar, copied, edited, diff)} == {1}
+    nothing, similar, copied, edited, diff, visited, both = measure_commits(bundled, [repository], 5)
+    assert {source.n for source in (nothing, similar, copied, edited, diff, visited, both)} == {1}
     assert nothing.tokens == 0
-    assert min(similar.tokens, edited.tokens, diff.tokens) > 0
+    assert min(similar.tokens, edited.tokens, diff.tokens, visited.tokens) > 0
+    assert both.tokens == visited.tokens + similar.tokens
 
 
 def test_without_such_a_commit_there_is_nothing_to_measure(tmp_path: Path, bundled: Engine) -> None:
