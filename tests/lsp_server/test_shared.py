@@ -85,13 +85,14 @@ def test_an_engine_that_ends_again_and_again_is_left_alone(runtime: Path, monkey
 
 def test_only_windows_that_want_the_same_engine_share_it(runtime: Path, tmp_path: Path) -> None:
     """What is wanted shows in the socket's name."""
-    assert shared._identity(None, None) == shared._identity(None, None)
+    assert shared._identity(None, None, "cpu") == shared._identity(None, None, "cpu")
     model = tmp_path / "model"
     model.mkdir()
-    names = [shared._identity(None, None), shared._identity(None, 1), shared._identity(model, None)]
+    wanted = [(None, None, "cpu"), (None, 1, "cpu"), (None, None, "cuda"), (model, None, "cpu")]
+    names = [shared._identity(*one) for one in wanted]
     (model / "config.json").write_text("{}")  # a model that was exchanged is another one
-    names.append(shared._identity(model, None))
-    assert len(set(names)) == 4
+    names.append(shared._identity(model, None, "cpu"))
+    assert len(set(names)) == 5
 
 
 def test_why_nothing_is_shared_is_said(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
