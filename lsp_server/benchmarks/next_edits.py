@@ -9,10 +9,11 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.progress import track
@@ -41,6 +42,15 @@ class Case:
     change: Change
     right: dict[int, bool]  # for each other place of the old text, whether the new one will stand there
 
+    @property
+    def nearest(self) -> bool:
+        return self.right[places(self.text, self.change)[0]]
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether a proposal can be right."""
+        return any(self.right.values())
+
 
 @dataclass(frozen=True)
 class CaseElsewhere:
@@ -53,6 +63,18 @@ class CaseElsewhere:
     def is_right(self, file: SourceFile, at: int) -> bool:
         after = self.after.get(file.name)
         return after is not None and _will_stand(self.change, at, edits_between(file.text, after), after)
+
+    @property
+    def nearest(self) -> bool:
+        return self.is_right(self.files[0], places_away(self.files[0].text, self.change)[0])
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether a proposal can be right."""
+        return any(self.is_right(file, at) for file in self.files for at in places_away(file.text, self.change))
+
+
+AnyCase = TypeVar("AnyCase", Case, CaseElsewhere)
 
 
 @dataclass(frozen=True)
@@ -72,50 +94,37 @@ class Way:
 
 def measure(engine: Engine, repositories: Sequence[Path], count: int, seed: int = 0) -> list[Way]:
     """Proposals without a model, and with it. Raises HistoryError; ValueError where no commit has a case."""
-    found = [case for repository in repositories for case in cases(repository)]
-    if not found:
-        raise ValueError("no commit of these repositories changes the same words in one place and has them in another")
-    drawn = np.random.default_rng(seed).permutation(len(found))[:count]
-    nearest: list[bool | None] = []
-    agreed: list[bool | None] = []
-    times: list[float] = []
-    chances: list[bool] = []
-    for number in track(drawn.tolist(), "Proposing", disable=not sys.stderr.isatty()):
-        case = found[number]
-        nearest.append(case.right[places(case.text, case.change)[0]])
-        began = time.perf_counter()
+
+    def agreed(case: Case) -> bool | None:
         proposal = next_edit(engine, case.text, case.change, "next edits")
-        times.append((time.perf_counter() - began) * 1000)
-        agreed.append(None if proposal is None else case.right[proposal.start])
-        chances.append(any(case.right.values()))
+        return None if proposal is None else case.right[proposal.start]
+
+    drawn = _drawn(cases, repositories, count, seed)
     return [
-        _way("the nearest place with the same words", nearest, chances, 0.0),
-        _way("the nearest that the model would change, too", agreed, chances, statistics.median(times)),
+        _way("the nearest place with the same words", drawn, lambda case: case.nearest),
+        _way("the nearest that the model would change, too", drawn, agreed),
     ]
 
 
 def measure_elsewhere(engine: Engine, repositories: Sequence[Path], count: int, seed: int = 0) -> list[Way]:
-    """The same for proposals in other files. Raises HistoryError; ValueError where no commit has a case."""
-    found = [case for repository in repositories for case in cases_elsewhere(repository)]
-    if not found:
-        raise ValueError("no commit of these repositories changes words that stand in other files as well")
-    drawn = np.random.default_rng(seed).permutation(len(found))[:count]
-    first: list[bool | None] = []
-    agreed: list[bool | None] = []
-    times: list[float] = []
-    chances: list[bool] = []
-    for number in track(drawn.tolist(), "Proposing elsewhere", disable=not sys.stderr.isatty()):
-        case = found[number]
-        first.append(case.is_right(case.files[0], places_away(case.files[0].text, case.change)[0]))
-        began = time.perf_counter()
+    """The same for proposals in other files."""
+
+    def agreed(case: CaseElsewhere) -> bool | None:
         proposal = next_edit_elsewhere(engine, case.text, case.path, case.change, case.files, "next edits")
-        times.append((time.perf_counter() - began) * 1000)
-        agreed.append(None if proposal is None else case.is_right(proposal[0], proposal[1].start))
-        chances.append(any(case.is_right(file, at) for file in case.files for at in places_away(file.text, case.change)))
+        return None if proposal is None else case.is_right(proposal[0], proposal[1].start)
+
+    drawn = _drawn(cases_elsewhere, repositories, count, seed)
     return [
-        _way("the first place of the file most alike", first, chances, 0.0),
-        _way("the first that the model would change, too", agreed, chances, statistics.median(times)),
+        _way("the first place of the file most alike", drawn, lambda case: case.nearest),
+        _way("the first that the model would change, too", drawn, agreed),
     ]
+
+
+def _drawn(found_in: Callable[[Path], Iterator[AnyCase]], repositories: Sequence[Path], count: int, seed: int) -> list[AnyCase]:
+    found = [case for repository in repositories for case in found_in(repository)]
+    if not found:
+        raise ValueError("no commit of these repositories changes the same words in one place and has them in another")
+    return [found[number] for number in np.random.default_rng(seed).permutation(len(found))[:count]]
 
 
 def cases(repository: Path) -> Iterator[Case]:
@@ -168,12 +177,19 @@ def _will_stand(change: Change, at: int, edits: Sequence[Edit], final: str) -> b
     return whole and final.startswith(change.new, at)
 
 
-def _way(name: str, right: Sequence[bool | None], chances: Sequence[bool], milliseconds: float) -> Way:
+def _way(name: str, drawn: Sequence[AnyCase], propose: Callable[[AnyCase], bool | None]) -> Way:
+    """`propose` tells whether what is proposed is right; None: nothing is."""
+    right: list[bool | None] = []
+    times: list[float] = []
+    for case in track(drawn, "Proposing", disable=not sys.stderr.isatty()):
+        began = time.perf_counter()
+        right.append(propose(case))
+        times.append((time.perf_counter() - began) * 1000)
     return Way(
         name,
         len(right),
         share([one is not None for one in right]),
         share([one for one in right if one is not None]),
-        share([bool(one) for one, chance in zip(right, chances, strict=True) if chance]),
-        milliseconds,
+        share([bool(one) for one, case in zip(right, drawn, strict=True) if case.has_chance]),
+        statistics.median(times),
     )

@@ -118,12 +118,11 @@ def bench_step(
 ) -> None:
     """Milliseconds of one pass on a device, beside what its memory and its arithmetic would allow (the roofline)."""
     from lsp_server.tables import print_steps
-    from model.engine.engine import devices
+    from model.engine.engine import check_device
     from model.evaluation.step_speed import measure
 
-    if device not in (there := devices()):
-        raise UserError(f"device must be {' or '.join(there)} on this machine, got {device!r}")
     with one_line_errors():
+        check_device(device)
         machine, steps = measure(device, [name for name in shapes.split(",") if name], _numbers("--rows", rows), rounds)
     if as_json:
         rates = {"bytes_per_second": round(machine.bytes), "operations_per_second": round(machine.operations)}

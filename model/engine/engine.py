@@ -86,8 +86,7 @@ class Engine:
 
         Raises CheckpointError; NoDevice for one that is not there.
         """
-        if device not in (there := devices()):
-            raise NoDevice(f"device must be {' or '.join(there)} on this machine, got {device!r}")
+        check_device(device)
         found = load_model(model, fastest_dtype() if device == "cpu" else torch.bfloat16)
         found.network.to(device)
         return cls(found, threads, cache_bytes)
@@ -324,6 +323,12 @@ def devices() -> list[str]:
     """What an engine can run on here."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return ["cpu"] if accelerator is None else ["cpu", accelerator.type]
+
+
+def check_device(device: str) -> None:
+    """Raises NoDevice for one that is not there."""
+    if device not in (there := devices()):
+        raise NoDevice(f"device must be {' or '.join(there)} on this machine, got {device!r}")
 
 
 def fastest_dtype() -> torch.dtype:

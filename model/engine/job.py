@@ -153,7 +153,7 @@ class Job:
             return [(yield from self._unchecked())]
         if self._may_end_within_line():
             fillings = yield from self._within_line()
-            if fillings and min(fillings, key=_best_first).fits:
+            if any(filling.fits for filling in fillings):
                 return fillings
         return (yield from self._checked())
 
@@ -166,7 +166,7 @@ class Job:
         return bool(left and right_of(request.parts[1])) and request.passes is None
 
     def _within_line(self) -> Passes[list[Filling]]:
-        """What is found if the text is held to have no line break; it has none if it then fits to what stands to its right."""
+        """What is found if the text is held to have no line break; it has none if one fits to what stands to its right."""
         deadline, request = self._deadline, self._request
         if request.deadline_ms is not None:
             deadline = deadline.in_seconds(request.deadline_ms / 1000 * WITHIN_LINE_SHARE)
