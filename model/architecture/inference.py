@@ -25,7 +25,7 @@ from model.architecture.rows import RowCache
 # over from groups of four differently.
 _ROWS, _MANY_ROWS = 4, 32  # the second for passes of more rows than it
 _EXPECTED_ROWS = 16  # of a pass: what weights are laid out for
-_TRIED = 128  # rows and width of a product that shows how the processor rounds
+_TRIED = 256  # rows, or rows and width, of a product that shows how the processor rounds
 # Least and most rows of a product, in the order in which they are tried.
 _PIECES = ((_ROWS, None), (_ROWS, _MANY_ROWS), (16, None), (16, _MANY_ROWS))
 
@@ -66,6 +66,7 @@ class InferenceNetwork:
         self._head = _steady(network.embedding.weight, half)
         self._padding = _half_padding() if half else None
 
+    @torch.no_grad()
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
         """One pass over the rows of all segments, each of another cache."""
         places = _places(segments)
@@ -76,8 +77,8 @@ class InferenceNetwork:
             qkv = to_qkv(_norm(x)).view(len(x), 3, self._heads, self._head_width)
             qk = _norm(qkv[:, :2])
             turned = qk.view(*qk.shape[:3], 2, -1).flip(3).view(qk.shape)
-            qk = torch.addcmul(qk * cos, turned, sin)
-            seen = [_attend(place, layer, qk[place.start : place.end], qkv[place.start : place.end, 2]) for place in places]
+            torch.addcmul(qk * cos, turned, sin, out=qkv[:, :2])
+            seen = [_attend(place, layer, qkv[place.start : place.end]) for place in places]
             if rows < len(x):
                 seen.append(x.new_zeros(len(x) - rows, x.shape[1]))
             x = x + to_out(seen[0] if len(seen) == 1 else torch.cat(seen))
@@ -147,35 +148,34 @@ class _Place:
     end: int
     first: int
     last: int
-    bias: Tensor  # (rows, the last so many of the keys)
-    far: Tensor | None  # (rows, the first so many of the keys): -inf where one is outside a row's window
+    bias: Tensor  # (1, 1, rows, keys): 0 where a row sees a key and -inf where not
 
 
 def _places(segments: Sequence[Segment]) -> list[_Place]:
     found: list[_Place] = []
     start = 0
     for segment in segments:
-        count = len(segment.tokens)
-        end = segment.at + count
-        rows, last = _whole(count), segment.cache.whole(end)
-        bias = F.pad(F.pad(segment.bias, (0, last - end), value=float("-inf")), (0, 0, 0, rows - count))
-        first, far = (0, None) if end <= segment.cache.window else _window(segment, rows)
-        found.append(_Place(segment, start, start + rows, first, last, bias, far))
+        rows, last = _whole(len(segment.tokens)), segment.cache.whole(segment.at + len(segment.tokens))
+        first, bias = _bias(segment, rows, last)
+        found.append(_Place(segment, start, start + rows, first, last, bias[None, None]))
         start += rows
     return found
 
 
-def _window(segment: Segment, rows: int) -> tuple[int, Tensor | None]:
-    """The first key that is read, and where the keys from there on are too far."""
-    behind = segment.at + len(segment.tokens) - segment.bias.shape[1]  # here the bias begins
+def _bias(segment: Segment, rows: int, last: int) -> tuple[int, Tensor]:
+    """The first key that is read, and which of those from there to the last one each row sees, its window counted in."""
+    count = len(segment.tokens)
+    end = segment.at + count
+    behind = end - segment.bias.shape[1]  # here the segment's own begins
     begins = [position + 1 - segment.cache.window for position in segment.positions]
     first = segment.cache.whole_before(max(0, min(*begins, behind)))
+    bias = segment.bias.new_zeros(rows, last - first)
+    bias[:, end - first :] = float("-inf")
+    bias[:count, behind - first : end - first] = segment.bias
     far = np.arange(first, max(first, min(max(begins), behind))) < np.array(begins)[:, None]
-    if not far.any():
-        return first, None
-    hidden = segment.bias.new_zeros(rows, far.shape[1])
-    hidden[: len(begins)].masked_fill_(torch.from_numpy(far).to(hidden.device), float("-inf"))
-    return first, hidden
+    if far.any():
+        bias[:count, : far.shape[1]].masked_fill_(torch.from_numpy(far).to(bias.device), float("-inf"))
+    return first, bias
 
 
 def _whole(rows: int) -> int:
@@ -183,20 +183,20 @@ def _whole(rows: int) -> int:
     return -(-rows // group) * group
 
 
-def _attend(place: _Place, layer: int, qk: Tensor, v: Tensor) -> Tensor:
+def _attend(place: _Place, layer: int, qkv: Tensor) -> Tensor:
     """What the rows of one text see, (rows, width); their keys and values enter its cache."""
     segment = place.segment
-    keys, values, count = segment.cache.keys[layer], segment.cache.values[layer], len(segment.tokens)
-    start, end = segment.at, segment.at + count
-    keys[:, :, start:end] = qk[:count, 1].permute(1, 2, 0)
-    values[:, start:end] = v[:count].transpose(0, 1)
-    # Two products and a softmax are two to three times faster on a CPU than the fused bfloat16 kernel.
-    scores = torch.bmm(qk[:, 0].transpose(0, 1), keys[:, :, place.first : place.last])
-    scores[:, :, scores.shape[2] - place.bias.shape[1] :] += place.bias
-    if place.far is not None:
-        scores[:, :, : place.far.shape[1]] += place.far
-    seen = torch.bmm(torch.softmax(scores, -1), values[:, place.first : place.last])
-    return seen.transpose(0, 1).reshape(len(qk), -1)
+    cached, count = segment.cache.layers[layer], len(segment.tokens)
+    cached[:, :, segment.at : segment.at + count] = qkv[:count, 1:].permute(1, 2, 0, 3)
+    keys, values = cached[:, None, :, place.first : place.last]
+    queries = qkv[:, 0].transpose(0, 1)[None]
+    if qkv.device.type == "cpu":  # what `scaled_dot_product_attention` calls in the end
+        seen = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            queries, keys, values, attn_mask=place.bias, scale=1.0
+        )[0]
+    else:
+        seen = F.scaled_dot_product_attention(queries, keys, values, attn_mask=place.bias, scale=1.0)
+    return seen[0].transpose(0, 1).reshape(len(qkv), -1)
 
 
 def _norm(x: Tensor) -> Tensor:
@@ -235,10 +235,12 @@ def _rounds_alike(dtype: torch.dtype, out: int, width: int) -> tuple[int, int | 
 
     How a library cuts a product, and so in which order it adds, depends on the processor and on how many rows there are: Intel's
     float32 has another kernel for less than a dozen, oneDNN's bfloat16 with AMX another one from 33 on, where rows are long. That
-    is tried, rather than believed.
+    is tried, rather than believed: with sums that are zero, so that all that is left of them is how they were rounded.
     """
     draw = torch.Generator().manual_seed(0)
-    weight, x = (torch.randn(size, width, generator=draw).to(dtype) for size in (out, _TRIED))
+    half_weight, half_x = (torch.randn(size, width // 2, generator=draw).to(dtype) for size in (out, _TRIED))
+    order = torch.randperm(width // 2 * 2, generator=draw)
+    weight, x = torch.cat([half_weight, -half_weight], 1)[:, order], torch.cat([half_x, half_x], 1)[:, order]
     product = _product(weight, half=False)
     counts = [*range(_ROWS, _MANY_ROWS + 1, _ROWS), *range(2 * _MANY_ROWS, _TRIED + 1, _MANY_ROWS)]
     found = {count: product(x[:count]) for count in counts}

@@ -229,7 +229,7 @@ class Engine:
         """Times passes over rows that mean nothing."""
         session = Session(self.model.network)
         session.cache.reserve(max(rows + keys for rows, keys in CALIBRATION))
-        for tensor in (*session.cache.keys, *session.cache.values):
+        for tensor in session.cache.layers:
             tensor.zero_()
 
         def timed(rows: int, keys: int) -> Passes[float]:

@@ -79,7 +79,7 @@ def _steps(device: str, dtype: torch.dtype, shape: str, rows: Sequence[int], rou
     parameters = sum(weight.numel() for weight in network.parameters())
     reader, session = InferenceNetwork(network), Session(network)
     session.cache.reserve(KEYS + max(rows))
-    for tensor in (*session.cache.keys, *session.cache.values):
+    for tensor in session.cache.layers:
         tensor.zero_()
     times: dict[int, list[float]] = {count: [] for count in rows}
     for turn in range(rounds + 1):

@@ -64,7 +64,7 @@ def fill_unchecked(
     first = True
     breaks = None
     if single_line:
-        breaks = torch.from_numpy(healing.line_breaks).to(continuation.cache.values[0].device)
+        breaks = torch.from_numpy(healing.line_breaks).to(continuation.cache.device)
     while any(tokenizer.mask in canvas.tokens for canvas in canvases):
         rows = sum(len(canvas.tokens) for canvas in canvases)
         left = deadline.passes_left(continuation.passes, rows, continuation.keys)

@@ -99,16 +99,14 @@ def test_poisoned_slots_leave_visible_rows_bit_for_bit_alone() -> None:
         for session in (clean, poisoned):
             run_alone(reader, session.encode(tokens))
             session.cache.reserve(len(tokens) + 40)
-        for keys, values in zip(poisoned.cache.keys, poisoned.cache.values, strict=True):
-            keys[:, :, len(tokens) :] = 1e4
+        for keys, values in poisoned.cache.layers:
+            keys[:, len(tokens) :] = 1e4
             values[:, len(tokens) :] = -1e4
         longer = [*tokens[:-1], 5, 6, 7, tokens[-1]]
         results = [read_on(reader, session, longer, 1, slots=0) for session in (clean, poisoned)]
     assert torch.equal(*results)
-    for keys, others in zip(clean.cache.keys, poisoned.cache.keys, strict=True):
-        assert torch.equal(keys[:, :, : len(longer)], others[:, :, : len(longer)])
-    for values, others in zip(clean.cache.values, poisoned.cache.values, strict=True):
-        assert torch.equal(values[:, : len(longer)], others[:, : len(longer)])
+    for layer, other in zip(clean.cache.layers, poisoned.cache.layers, strict=True):
+        assert torch.equal(layer[:, :, : len(longer)], other[:, :, : len(longer)])
 
 
 def test_cancelled_work_stops_within_a_pass_and_the_session_stays_right(random_engine: Engine) -> None:
