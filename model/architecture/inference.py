@@ -191,9 +191,8 @@ def _attend(place: _Place, layer: int, qkv: Tensor) -> Tensor:
     keys, values = cached[:, None, :, place.first : place.last]
     queries = qkv[:, 0].transpose(0, 1)[None]
     if qkv.device.type == "cpu":  # what `scaled_dot_product_attention` calls in the end
-        seen = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            queries, keys, values, attn_mask=place.bias, scale=1.0
-        )[0]
+        fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        seen: Tensor = fused(queries, keys, values, attn_mask=place.bias, scale=1.0)[0]
     else:
         seen = F.scaled_dot_product_attention(queries, keys, values, attn_mask=place.bias, scale=1.0)
     return seen[0].transpose(0, 1).reshape(len(qkv), -1)

@@ -30,6 +30,7 @@ from model.infilling.ngrams import Elsewhere, OtherTexts
 from model.infilling.passes import Continuation, Passes, Row
 from model.infilling.request import InfillRequest, Part
 from model.infilling.seam import landmark, right_of, without_seam
+from model.infilling.slots import Slots
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 
@@ -55,6 +56,7 @@ class Resources:
         self.network = InferenceNetwork(model.network)
         self.healing = Healing(model.tokenizer)
         self.costs = PassCosts()
+        self.slots = Slots(self.costs)
         gate = model.card.copy_gate
         self.copy_gate = None if gate is None else CopyGate(gate)
         self.projects = Projects(model.tokenizer)
@@ -341,13 +343,14 @@ class Job:
         return calibration.least_score(request.min_confidence)
 
     def _sources(self, keys: int) -> Sources:
-        """Who proposes: the visible text, the last answer and the table."""
+        """Who proposes: the visible text, the last answer, the table, and a canvas where it pays."""
         if not self._request.drafts:
             return Sources(copies=False)
         resources = self._resources
         written = self._session.written
         texts = ((PREVIOUS, Copies(written, self._model.tokenizer.ordinary)),) if written else ()
         return Sources(
+            resources.slots,
             table=self._model.trigrams,
             texts=texts,
             trust=self._session.trust,

@@ -26,9 +26,10 @@ from model.evaluation.cases import Case, blocks, line_ends, read_code
 from model.evaluation.intervals import Estimate, mean
 from model.infilling.checked import Chain, CheckedDecoder, Limits, Sources
 from model.infilling.copies import CopyGate
-from model.infilling.deadline import Deadline
+from model.infilling.deadline import Deadline, PassCosts
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation, run_alone
+from model.infilling.slots import Always
 from model.tokenization.agreement import common_length
 from model.tokenization.healing import Healing, split_partial_word
 
@@ -75,13 +76,14 @@ def measure(engine: Engine, path: Path, limit: int) -> list[Drafting]:
     """
     documents = read_code(path)
     model = engine.model
+    canvas = Always(PassCosts())
     combinations = {
-        "none": Sources(False, False),
-        "canvas": Sources(True, False),
-        "copies": Sources(False, True),
-        "copies, table": Sources(False, True, model.trigrams),
-        "copies, canvas": Sources(True, True),
-        "copies, table, canvas": Sources(True, True, model.trigrams),
+        "none": Sources(None, False),
+        "canvas": Sources(canvas, False),
+        "copies": Sources(None, True),
+        "copies, table": Sources(None, True, model.trigrams),
+        "copies, canvas": Sources(canvas, True),
+        "copies, table, canvas": Sources(canvas, True, model.trigrams),
     }
     network = InferenceNetwork(model.network)
     found = []

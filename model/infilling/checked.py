@@ -8,6 +8,7 @@ the model as one of its own drafters (TiDAR, 2025).
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,14 +19,14 @@ from torch import Tensor
 from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Copies, CopyGate, Text, Trail
 from model.infilling.deadline import Deadline
-from model.infilling.drafts import COPY, ELSEWHERE, LEAST_CHANCE, MOST_NODES, SIBLING, Drafter, DraftTree, Trails, Trust
+from model.infilling.drafts import CANVAS, COPY, ELSEWHERE, LEAST_CHANCE, MOST_NODES, SIBLING, Drafter, DraftTree, Trails, Trust
 from model.infilling.ngrams import Elsewhere
 from model.infilling.passes import Continuation, Passes, Row
 from model.infilling.search import ALTERNATIVES, Frontier, NoSibling, Sibling
+from model.infilling.slots import SLOTS, Slots
 from model.tokenization.healing import Healing
 from model.tokenization.tokenizer import Tokenizer
 
-SLOTS = 3  # of a drafting canvas: the first repeats the check, the fourth is nearly never right at this model's size
 LAST_SLOTS = 16  # of the canvas that ends a hole without a check
 # Nats: of parts of lines of held-out packages, 12.5, 16.5 and 18.5 % were right with 0, 2 and 4 (200 places).
 DISAGREES = 4.0
@@ -78,7 +79,7 @@ class Limits:
 class Sources:
     """Who may propose tokens. They change the number of passes, not what is written."""
 
-    canvas: bool = False  # at the bundled model's size its rows cost more time than they save
+    canvas: Slots | None = None  # decides in which passes one drafts; None: in none
     copies: bool = True
     table: TrigramTable | None = None
     texts: tuple[tuple[str, Text], ...] = ()  # looked up in beside the visible text, each with the name of its source
@@ -119,6 +120,7 @@ class Chain:
     stem: int = 0  # rows before that of its first token
     ways: list[_Way] = field(default_factory=list)  # where a branch could leave it; kept for a search alone
     most_nodes: int = MOST_NODES  # of its draft
+    from_slots: int | None = None  # if slots had a say in its draft: tokens of theirs that were kept before
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ class _Reading:
     firsts: list[int]
     logits: Tensor  # (asked rows, vocabulary): of each chain's last token and then of its drafts
     slots: Tensor  # (asked rows * slots behind each, width)
+    behind: int  # slots behind each
 
 
 class CheckedDecoder:
@@ -171,7 +174,7 @@ class CheckedDecoder:
         silent = frozenset() if sources.copies else frozenset([COPY, ELSEWHERE])
         self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
         self._trails = tuple(text.trail(visible[:-1]) for _, text in texts)
-        self._slots = SLOTS if sources.canvas else 0
+        self._canvas = sources.canvas
         self._branches, self._search_s = branches, search_s
 
     def run(
@@ -315,7 +318,7 @@ class CheckedDecoder:
         hurried = deadline.passes_left(0, len(unread) + LAST_SLOTS, continuation.keys) <= 1
         if not hurried:
             chain.draft = self._draft(chain, [])
-        reading = yield from self._read(continuation, [chain], LAST_SLOTS if hurried else self._slots)
+        reading = yield from self._read(continuation, [chain], LAST_SLOTS if hurried else None)
         root = reading.roots[0]
         best = torch.topk(self._next.scores(reading.logits[0], chain.trails, chain.owed, chain.bare), beginnings)
         read = [reading.start + row for row in range(root + 1)]
@@ -365,7 +368,7 @@ class CheckedDecoder:
 
     def _step(self, continuation: Continuation, chains: list[Chain]) -> Passes[None]:
         """One pass for all chains: what they have not read, their drafts and the canvases behind those; then accepts."""
-        reading = yield from self._read(continuation, chains, self._slots)
+        reading = yield from self._read(continuation, chains)
         for number, chain in enumerate(chains):
             self._go_on(continuation, reading, number, chain)
 
@@ -386,7 +389,8 @@ class CheckedDecoder:
                     break
                 self._write(chain, *self._next.likeliest(logits[slot], chain.trails, chain.owed, chain.bare))
 
-    def _read(self, continuation: Continuation, chains: list[Chain], slots: int) -> Passes[_Reading]:
+    def _read(self, continuation: Continuation, chains: list[Chain], slots: int | None = None) -> Passes[_Reading]:
+        """`slots`: so many behind each asked row; None: those of a drafting canvas, if they pay."""
         rows: list[Row] = []
         roots: list[int] = []
         firsts: list[int] = []
@@ -405,6 +409,9 @@ class CheckedDecoder:
             firsts.append(len(asked))
             asked += range(root, root + 1 + len(chain.draft.nodes))
         slots_from = len(rows)
+        if slots is None:
+            pay = self._canvas is not None and self._canvas.pay(slots_from, len(asked), continuation.keys)
+            slots = SLOTS if pay else 0
         for row in asked if slots else ():
             own = range(continuation.rows + len(rows), continuation.rows + len(rows) + slots)
             for offset in range(1, slots + 1):
@@ -412,7 +419,7 @@ class CheckedDecoder:
                 rows.append(Row(self._tokenizer.mask, rows[row].position + offset, sees, self._tokenizer.holes[0]))
         start = continuation.rows
         reading = yield from continuation.read(rows, asked)
-        return _Reading(start, roots, firsts, reading.logits, reading.hidden[slots_from:])
+        return _Reading(start, roots, firsts, reading.logits, reading.hidden[slots_from:], slots)
 
     def _go_on(self, continuation: Continuation, reading: _Reading, number: int, chain: Chain) -> None:
         """Keeps the drafted tokens that the check would have written, writes the one behind them, and drafts anew."""
@@ -421,15 +428,36 @@ class CheckedDecoder:
         chain.drafted.update(node.source for node in chain.draft.nodes)
         node: int | None = -1
         last = -1
+        before = len(chain.tokens)
         while node is not None:
             last = node
             chain.rows.append(reading.start + root + 1 + node)
             self._write_likeliest(chain, reading.logits[first + 1 + node])
             node = self._accepted(chain, node)
+        drafted = self._drafted_by_slots(continuation, reading, first + 1 + last, chain, len(chain.tokens) - before)
         if chain.growing:
-            slots = (first + 1 + last) * SLOTS  # the first slot repeats the check
-            drafted = self._likeliest(continuation, reading.slots[slots + 1 : slots + SLOTS]) if self._slots else []
             chain.draft = self._draft(chain, drafted)
+
+    def _drafted_by_slots(
+        self, continuation: Continuation, reading: _Reading, row: int, chain: Chain, written: int
+    ) -> list[tuple[int, float]]:
+        """What the slots behind an asked row say, if a drafting canvas was read; what came of those before is learned from."""
+        if self._canvas is None or reading.behind == LAST_SLOTS:
+            return []
+        self._canvas.wrote(written)
+        if chain.from_slots is not None:
+            self._canvas.learn(chain.accepted[CANVAS] - chain.from_slots)
+            chain.from_slots = None
+        if not reading.behind:
+            return []
+        if not chain.growing:
+            self._canvas.learn(0)
+            return []
+        began = time.perf_counter()
+        drafted = self._likeliest(continuation, reading.slots[row * SLOTS + 1 : (row + 1) * SLOTS])  # the first repeats the check
+        self._canvas.took(time.perf_counter() - began)
+        chain.from_slots = chain.accepted[CANVAS]
+        return drafted
 
     def _accepted(self, chain: Chain, parent: int) -> int | None:
         """The draft's node behind this one that proposed what was written, if the chain goes on."""

@@ -19,12 +19,13 @@ from model.engine.job import WAYS_OUT
 from model.engine.session import Session
 from model.infilling.checked import BEHIND_TOKENS, Chain, CheckedDecoder, Limits, Rivals, Sources
 from model.infilling.copies import CopyGate
-from model.infilling.deadline import Deadline
+from model.infilling.deadline import Deadline, PassCosts
 from model.infilling.layout import encode_visible
 from model.infilling.ngrams import Elsewhere, NgramIndex, OtherTexts
 from model.infilling.passes import Continuation, run_alone
 from model.infilling.reference import Reference, next_logits
 from model.infilling.request import InfillRequest
+from model.infilling.slots import Always
 from model.infilling.unchecked import fill_unchecked
 from model.tokenization.healing import Healing, split_partial_word
 from model.tokenization.tokenizer import Tokenizer
@@ -34,6 +35,7 @@ SOURCE = inspect.getsource(textwrap)
 
 GATE = CopyGate((-0.5, *([0.4] * 7), 0.2, -0.3, 0.2, 0.1, -0.5, 0.3))
 COPIER = CopyGate((4.0, *([0.0] * 13)))  # whatever it finds
+CANVAS = Always(PassCosts())
 TABLE = TrigramTable(  # whatever two tokens stand there: something follows
     np.arange(1 << 16, dtype=np.uint32), np.full((1 << 16, 2), (300, 7), np.uint16), np.full((1 << 16, 2), 200, np.uint8)
 )
@@ -66,7 +68,7 @@ def checked_and_greedy(
 @pytest.mark.parametrize("gate", [None, GATE], ids=["network", "copies mixed in"])
 @pytest.mark.parametrize(
     "sources",
-    [Sources(True, True, TABLE), Sources(True, False), Sources(False, True), Sources(False, False, TABLE)],
+    [Sources(CANVAS, True, TABLE), Sources(CANVAS, False), Sources(None, True), Sources(None, False, TABLE)],
     ids=["all", "canvas", "copies", "table"],
 )
 def test_checked_is_greedy_token_for_token(random_engine: Engine, seed: int, sources: Sources, gate: CopyGate | None) -> None:
@@ -85,7 +87,7 @@ def test_so_it_is_where_other_texts_are_copied_from(random_engine: Engine, seed:
     for own in ("", "a", "b"):
         elsewhere = Elsewhere(COPIER, OtherTexts(NgramIndex(texts, tokenizer.ordinary), own))
         parts = (SOURCE[:at], SOURCE[at + 90 : at + 600])
-        limits, sources = Limits(48, False), Sources(False, True, TABLE)
+        limits, sources = Limits(48, False), Sources(None, True, TABLE)
         tokens, _, expected, _ = checked_and_greedy(random_engine, parts, limits, b"", sources, gate, elsewhere)
         assert tokens == expected
         found.append(tokens)
@@ -94,7 +96,7 @@ def test_so_it_is_where_other_texts_are_copied_from(random_engine: Engine, seed:
 
 def test_the_bundled_model_is_greedy_too_and_needs_half_the_passes(bundled: Engine) -> None:
     assert bundled.model.card.copy_gate is not None
-    gate, sources = CopyGate(bundled.model.card.copy_gate), Sources(True, True, bundled.model.trigrams)
+    gate, sources = CopyGate(bundled.model.card.copy_gate), Sources(CANVAS, True, bundled.model.trigrams)
     total = reference = 0
     for start in range(600, 6600, 500):
         parts = (SOURCE[:start], SOURCE[SOURCE.index("\n", start) :])
@@ -118,7 +120,7 @@ def test_the_search_finds_what_it_would_find_one_token_at_a_time(bundled: Engine
     expected = Reference(model.network, model.tokenizer, visible, limits, owed.encode(), gate).likeliest(branches, wanted)
     reader = InferenceNetwork(model.network)
     found: list[list[list[int]]] = []
-    for sources in (Sources(False, True, model.trigrams), Sources(copies=False)):
+    for sources in (Sources(None, True, model.trigrams), Sources(copies=False)):
         session = Session(model.network)
         with torch.inference_mode():
             run_alone(reader, session.encode(visible, leave=8))
@@ -177,7 +179,7 @@ def test_what_stands_behind_is_as_likely_as_when_everything_is_read_again(bundle
     limits = Limits(20, True, allow_empty=False)
     session = Session(model.network)
     reader = InferenceNetwork(model.network)
-    sources = Sources(False, True, model.trigrams)
+    sources = Sources(None, True, model.trigrams)
     decoder = CheckedDecoder(tokenizer, Healing(tokenizer), limits, visible, None, sources, None, 6)
     with torch.inference_mode():
         run_alone(reader, session.encode(visible, leave=8))
