@@ -17,7 +17,7 @@ from torch import Tensor
 from model.architecture.inference import InferenceNetwork
 from model.architecture.network import Network
 from model.checkpoints.store import BUNDLED
-from model.engine.engine import Engine, fastest_dtype
+from model.engine.engine import Engine, devices, fastest_dtype
 from model.engine.session import Session, Sessions
 from model.infilling.layout import encode_visible
 from model.infilling.passes import Continuation, Row, run_alone
@@ -76,6 +76,12 @@ def caches_and_recomputations(network: Network, edits: int, compared_every: int)
 def test_no_edit_leaves_a_wrong_row_behind() -> None:
     for mine, right in caches_and_recomputations(random_network(torch.float64), EDITS, COMPARED_EVERY):
         assert torch.allclose(mine, right, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("device", devices())
+def test_wherever_the_network_runs(device: str) -> None:
+    for mine, right in caches_and_recomputations(random_network(torch.float32).to(device), EDITS // 30, COMPARED_EVERY // 25):
+        assert torch.allclose(mine, right, rtol=0, atol=1e-3)
 
 
 @pytest.mark.skipif(fastest_dtype() != torch.bfloat16, reason="float32 rounds by how many rows there are")
