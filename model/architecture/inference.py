@@ -241,7 +241,7 @@ def _rounds_alike(dtype: torch.dtype, out: int, width: int) -> tuple[int, int | 
     order = torch.randperm(width // 2 * 2, generator=draw)
     weight, x = torch.cat([half_weight, -half_weight], 1)[:, order], torch.cat([half_x, half_x], 1)[:, order]
     product = _product(weight, half=False)
-    counts = [*range(_ROWS, _MANY_ROWS + 1, _ROWS), *range(2 * _MANY_ROWS, _TRIED + 1, _MANY_ROWS)]
+    counts = [*range(_ROWS, _MANY_ROWS + 1, _ROWS), 2 * _MANY_ROWS, _TRIED // 2, _TRIED]
     found = {count: product(x[:count]) for count in counts}
     for least, most in _PIECES:
         expected = found[most or _TRIED]
