@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gguf
@@ -47,7 +48,9 @@ class LlamaCpp:
         if not path.exists():
             write_gguf(model, path, kind)
         llama_cpp.llama_log_set(_SILENT, ctypes.c_void_p())
-        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+        loading = llama_cpp.llama_model_default_params()
+        loading.use_extra_bufts = False  # weights for AMX tiles: with them, its products trap where torch uses tiles, too
+        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), loading)
         settings = llama_cpp.llama_context_default_params()
         settings.n_ctx, settings.n_batch, settings.n_ubatch = capacity, BATCH, BATCH
         settings.n_threads = settings.n_threads_batch = threads
@@ -67,12 +70,20 @@ class LlamaCpp:
         for row in range(BATCH):
             self._batch.n_seq_id[row], self._batch.seq_id[row][0] = 1, 0
         self._held: list[int] = []
+        # Of its own: llama.cpp sets a thread's AMX tiles up once and for all, and torch releases them.
+        self._thread = ThreadPoolExecutor(1)
 
     def prepare(self, prompt: Prompt) -> None:
+        self._thread.submit(self._prepare, prompt).result()
+
+    def write(self, prompt: Prompt, count: int) -> Written:
+        return self._thread.submit(self._write, prompt, count).result()
+
+    def _prepare(self, prompt: Prompt) -> None:
         self._keep(0)
         self._read(prompt.before_key, 1)
 
-    def write(self, prompt: Prompt, count: int) -> Written:
+    def _write(self, prompt: Prompt, count: int) -> Written:
         seen = len(prompt.visible)
         self._keep(min(common_length(self._held, prompt.visible), seen - 1))
         unread = prompt.visible[len(self._held) :]
