@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gguf
@@ -70,20 +69,12 @@ class LlamaCpp:
         for row in range(BATCH):
             self._batch.n_seq_id[row], self._batch.seq_id[row][0] = 1, 0
         self._held: list[int] = []
-        # Of its own: llama.cpp sets a thread's AMX tiles up once and for all, and torch releases them.
-        self._thread = ThreadPoolExecutor(1)
 
     def prepare(self, prompt: Prompt) -> None:
-        self._thread.submit(self._prepare, prompt).result()
-
-    def write(self, prompt: Prompt, count: int) -> Written:
-        return self._thread.submit(self._write, prompt, count).result()
-
-    def _prepare(self, prompt: Prompt) -> None:
         self._keep(0)
         self._read(prompt.before_key, 1)
 
-    def _write(self, prompt: Prompt, count: int) -> Written:
+    def write(self, prompt: Prompt, count: int) -> Written:
         seen = len(prompt.visible)
         self._keep(min(common_length(self._held, prompt.visible), seen - 1))
         unread = prompt.visible[len(self._held) :]
