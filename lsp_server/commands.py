@@ -37,11 +37,17 @@ LONGER = "longer"
 SHORTENED = {"shorter": shorter, "line": one_line}
 CODE_ACTIONS = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite])
 _CHANGED = "the document changed meanwhile"
+_CHANGED_DURING_EDIT = "the document changed while the edit was made"
 MOST_REPAIRS = 5  # offered for one place
 
 Answer = dict[str, int | str | None]  # "changes": how many places changed; "reason": why none did
 Result = TypeVar("Result")
 Span = tuple[int, int]  # offsets in a text
+
+
+def edit_of(document: str) -> str:
+    """The session in which a document is edited by a command: no suggestion that the editor asks for unasked stops it."""
+    return f"{document}#edit"
 
 
 def register_commands(server: Quickfill) -> None:
@@ -75,20 +81,21 @@ def register_commands(server: Quickfill) -> None:
         text, version = document.source, document.version
 
         def work(engine: Infiller, cancelled: Callable[[], bool]) -> Edit:
-            return make(Request(engine, server.settings, uri, cancelled, other_files, project), text, spans)
+            return make(Request(engine, server.settings, edit_of(uri), cancelled, other_files, project), text, spans)
 
         try:
             spans = marked_holes(text) if ranges is None else _spans(document, ranges)
             other_files, project = server.other_files(uri, text, spans[0][0] if spans else 0), server.project_of(uri)
-            edit = await server.run(uri, work)
+            edit = await server.run(edit_of(uri), work)
         except Cancelled:
-            return _nothing("a newer request took this one's place")
+            changed = document.source != text
+            return _nothing(_CHANGED_DURING_EDIT if changed else "a newer request took this one's place")
         except (EngineFailed, ServerAway, ValueError) as error:
             return _nothing(str(error))
         if not edit.changes:
             return _nothing(edit.reason or "the model suggests nothing here")
         if document.source != text:
-            return _nothing("the document changed while the edit was made")
+            return _nothing(_CHANGED_DURING_EDIT)
         applied = await server.workspace_apply_edit_async(
             types.ApplyWorkspaceEditParams(_workspace_edit(document, version, edit, _knows_versions(server)), label)
         )

@@ -28,7 +28,7 @@ from pygls.workspace import TextDocument
 
 from lsp_server.acceptance.store import Store, usual_place
 from lsp_server.acceptance.tracker import Outcome, Tracker
-from lsp_server.commands import register_commands
+from lsp_server.commands import edit_of, register_commands
 from lsp_server.completion.complete import LANGUAGES, Completion, Place, asked_of, complete, unknown_language
 from lsp_server.completion.next_edit import MOST_FILES, NextEdit, Recent, files_with, next_edit, next_edit_elsewhere, places
 from lsp_server.completion.reasons import Kind, Record, Silence
@@ -327,6 +327,7 @@ class Quickfill(LanguageServer):
         """A document was opened, or has another text now."""
         self.tracker.edited(document.uri, document.source)
         self.stop(_next_edit_of(document.uri))
+        self.stop(edit_of(document.uri))
         if document.uri in self._recent:
             self._recent[document.uri].edited(document.source)
         else:
@@ -423,8 +424,9 @@ class Quickfill(LanguageServer):
             self._running[session].set()
 
     def forget(self, session: str) -> None:
-        self.stop(session)
-        self.stop(_next_edit_of(session))
+        sessions = (session, _next_edit_of(session), edit_of(session))
+        for name in sessions:
+            self.stop(name)
         self._recent.pop(session, None)
         self.shown.forget(session)
         self._ahead.pop(session, None)
@@ -432,7 +434,7 @@ class Quickfill(LanguageServer):
         self.neighbours.forget(session)
         if self._engine is not None:
             engine = self._engine
-            for name in (session, _next_edit_of(session)):
+            for name in sessions:
                 self._worker.submit(lambda name=name: engine.result().forget(name))  # type: ignore[misc]
 
     def cursor(self, document: str, text: str, offset: int, language: str) -> Cursor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lsp_server.completion.complete import LANGUAGES, Completion, Place, asked_of, complete
 from lsp_server.engine import Infiller
@@ -76,12 +76,19 @@ def fill_holes(request: Request, text: str, holes: Sequence[tuple[int, int]]) ->
     for first in range(0, len(ordered), JOINTLY):
         group = ordered[first : first + JOINTLY]
         visible, places = _with_texts(text, sorted([*ordered, *others]), texts)
-        found = request.complete(visible, [places[hole] for hole in group], 1, lines=False)
-        if not found.candidates:
+        now = [places[hole] for hole in group]
+        found = request.complete(visible, now, 1, lines=False)
+        if found.candidates and _has_marks(found.candidates[0]):  # copied from a file that has holes in the same places
+            found = replace(request, other_files=(), project=("", "")).complete(visible, now, 1, lines=False)
+        if not found.candidates or _has_marks(found.candidates[0]):
             break
         texts.update(zip(group, found.candidates[0].texts, strict=True))
     changes = tuple(Change(start, end, filling) for (start, end), filling in sorted(texts.items()))
-    return Edit(changes, None if changes else found.reason)
+    return Edit(changes, None if changes else found.reason or "the model would fill the holes with ___")
+
+
+def _has_marks(candidate: Candidate) -> bool:
+    return any(marked_holes(text) for text in candidate.texts)
 
 
 def _with_texts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 
@@ -83,6 +84,19 @@ async def test_chosen_holes_are_filled_and_the_others_stay(client: LanguageClien
     filled = applied(TEXT, client.edits[0])
     assert filled.count("___") == 2
     assert "___" not in filled.split("\n")[3]
+
+
+async def test_a_suggestion_that_the_editor_asks_for_meanwhile_does_not_stop_an_edit(client: LanguageClient) -> None:
+    uri, text = "file:///project/many.py", "# values\n" + "".join(f"value_{n} = ___\n" for n in range(40))
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, text)))
+    automatic = types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic)
+    edit = asyncio.create_task(command(client, "quickfill.fillHoles", uri))
+    for line, character in ((1, 10), (0, 8), (5, 10)):  # the second is in a comment
+        await asyncio.sleep(0.05)
+        await client.text_document_inline_completion_async(
+            types.InlineCompletionParams(automatic, types.TextDocumentIdentifier(uri), types.Position(line, character))
+        )
+    assert await edit == {"changes": 40, "reason": None}
 
 
 async def test_what_cannot_be_edited_is_answered_with_a_reason(client: LanguageClient) -> None:

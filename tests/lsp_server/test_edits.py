@@ -69,6 +69,23 @@ def test_a_document_without_holes_says_so(request_: Request) -> None:
     assert fill_holes(request_, "x = 1\n", []) == Edit((), "there is no ___ and nothing is selected")
 
 
+@pytest.mark.parametrize("known_as", ["other file", "project"])
+def test_holes_of_another_file_are_not_copied(bundled: Engine, known_as: str) -> None:
+    text = AREA.replace("return width + height", "area = ___\n    return ___")
+    settings = Settings(deadline_ms=60_000.0)
+    request = Request(bundled, settings, "file:///edits.py", other_files=("# other.py\n" + text,))
+    if known_as == "project":
+        bundled.tell("marks", {"other.py": text}, whole=True).result()
+        request = Request(bundled, settings, "file:///edits.py", project=("marks", "own.py"))
+    edit = fill_holes(request, text, marked_holes(text))
+    assert len(edit.changes) == 2
+    assert "___" not in applied(text, edit)
+
+
+def test_where_nothing_but_marks_is_found_the_document_stays() -> None:
+    assert fill_holes(scripted("___"), "a = ___\n", [(4, 7)]) == Edit((), "the model would fill the holes with ___")
+
+
 class Scripted:
     """An engine that knows what to write."""
 

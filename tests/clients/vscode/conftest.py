@@ -6,14 +6,28 @@ Knows how they are put together. Knows no scenario.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error
 
 from clients.vscode import workbench
 from clients.vscode.desk import PROXY, Desk, Script
 from clients.vscode.workbench import Home, Window, browser_page, packed_extension, served
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed tells what its window shows."""
+    report = yield
+    used = getattr(item, "funcargs", {})
+    window = used.get("window") or getattr(used.get("desk"), "window", None)
+    if report.when == "call" and report.failed and isinstance(window, Window):
+        with suppress(Error):  # the page may be gone
+            report.sections.append(("VS Code shows", window.describe()))
+    return report
 
 
 @pytest.fixture(scope="session")

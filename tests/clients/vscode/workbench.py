@@ -244,18 +244,21 @@ class Window:
         self._choose("F1", title, f"[aria-label^='{title}']")
 
     def _choose(self, key: str, text: str, row: str) -> None:
-        """From a list that a key opens. On a busy machine the list can lose what is typed while it opens: then once more."""
+        """From a list that a key opens. On a busy machine the list can lose what is typed while it opens, and the key that
+        chooses: then once more."""
         for last in (False, False, True):
             self.press("Escape", key)
             self.page.wait_for_selector(".quick-input-widget:not([style*='display: none']) input")
             self.page.keyboard.insert_text(text)
+            chosen = f".quick-input-widget:not([style*='display: none']) .monaco-list-row.focused{row}"
             try:
-                self.page.wait_for_selector(f".quick-input-list .monaco-list-row.focused{row}", timeout=15_000)
-                break
+                self.page.wait_for_selector(chosen, timeout=15_000)
+                self.press("Enter")
+                self.page.wait_for_selector(chosen, state="detached", timeout=15_000)
+                return
             except TimeoutError:
                 if last:
                     raise
-        self.press("Enter")
 
     def ghost(self) -> str:
         """The ghost text as painted, its lines joined by line breaks."""
@@ -295,12 +298,22 @@ class Window:
         except AssertionError as error:
             raise AssertionError(f"{error}; the status is {self.status()!r}") from None
 
+    def describe(self) -> str:
+        """What stands on the screen, for whoever reads that a test failed."""
+        lists = ".quick-input-widget:not([style*='display: none']) .monaco-list-row"
+        parts = {"status": [self.status()], "ghost text": [self.ghost()], "messages": self._messages()}
+        for name, selector in (("list", lists), ("tabs", ".tab"), ("lines", ".view-lines .view-line")):
+            parts[name] = [element.text_content() or "" for element in self.page.query_selector_all(selector)]
+        return "\n".join(f"{name}: {texts!r}" for name, texts in parts.items())
+
+    def _messages(self) -> list[str]:
+        return [element.inner_text() for element in self.page.query_selector_all(".notification-list-item")]
+
     def message(self, pattern: str) -> str:
         """The text of a message on the screen."""
 
         def shown() -> str | None:
-            texts = [element.inner_text() for element in self.page.query_selector_all(".notification-list-item")]
-            return next((text for text in texts if re.search(pattern, text)), None)
+            return next((text for text in self._messages() if re.search(pattern, text)), None)
 
         return wait_for(shown, f"a message with {pattern!r}")
 
