@@ -175,6 +175,21 @@ def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corp
     assert trained == pytest.approx(np.mean(each), abs=1e-4)
 
 
+def test_a_compiled_step_has_the_gradients_of_one_that_is_not(corpus: Path, tokenizer: Tokenizer) -> None:
+    """Compiled, attention has a way back of its own on a CPU."""
+    windows = pack_documents(read_documents(corpus / "train.jsonl")[:5], corpus / "tokenizer.json", 512, 10**9, 700)
+    network = random_network(torch.float32).requires_grad_(True)
+    batch = make_batch(windows, np.arange(min(2, len(windows.tokens))), tokenizer, np.random.default_rng(0), True)
+    found = []
+    for step in (losses, torch.compile(losses, backend="aot_eager", dynamic=False)):
+        network.zero_grad(set_to_none=True)
+        step(network, batch, attention_bias(batch, torch.float32))[0].total.backward()
+        found.append([weight.grad for weight in network.parameters() if weight.grad is not None])
+    assert len(found[0]) == len(found[1]) == len(list(network.parameters()))
+    for expected, own in zip(*found, strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+
+
 def test_no_slot_is_given_its_own_answer(corpus: Path, tokenizer: Tokenizer) -> None:
     windows = pack_documents(read_documents(corpus / "train.jsonl")[:20], corpus / "tokenizer.json", 512, 10**9, 700)
     batch = make_batch(windows, np.arange(len(windows.tokens)), tokenizer, np.random.default_rng(1), True)
