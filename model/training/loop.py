@@ -11,6 +11,7 @@ import math
 import multiprocessing
 import multiprocessing.connection
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -185,7 +186,10 @@ def _train(run: Run, rank: int) -> None:
         Shuffled(windows, np.random.default_rng([run.seed, before]).permutation(len(windows.tokens)))
         for windows in (packed.short, packed.long, packed.decay)
     )
-    objective = torch.compile(losses, dynamic=False) if run.compile else losses
+    compiles = run.compile and _finds_compiler()
+    if run.compile and not compiles and rank == 0:
+        print("There is no C++ compiler: the network is trained without compiling it, which takes longer.", flush=True)
+    objective = torch.compile(losses, dynamic=False) if compiles else losses
     stopping: list[int] = []
 
     def save() -> None:
@@ -261,6 +265,13 @@ def _sum_over_workers(run: Run, updated: Sequence[Tensor], numbers: list[float])
         gradient.copy_(buffer[at : at + gradient.numel()].view_as(gradient))
         at += gradient.numel()
     return [float(value) for value in buffer[at:]]
+
+
+def _finds_compiler() -> bool:
+    """Whether torch finds what it compiles with."""
+    from torch._inductor import config  # a second, which nobody who does not train waits for
+
+    return any(name and shutil.which(name) for name in config.cpp.cxx)
 
 
 def _computing_dtype(device: torch.device) -> torch.dtype:

@@ -43,6 +43,15 @@ def test_a_run_learns_and_its_export_loads(corpus: Path, tmp_path: Path) -> None
     assert card.trained_tokens == 2048 * 20
 
 
+def test_without_a_compiler_a_run_says_so_and_learns_all_the_same(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    train(replace(run_of(corpus, tmp_path, 1), compile=True))
+    assert "no C++ compiler" in capsys.readouterr().out
+    assert load(tmp_path / "checkpoint.pt", torch.device("cpu"))["tokens"] == 2048
+
+
 def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
     first = export(train(run_of(corpus, tmp_path / "first", 12)), corpus, tmp_path / "model", "toy")
     second = replace(run_of(corpus, tmp_path / "second", 5), start=tmp_path / "model")
