@@ -16,6 +16,7 @@ import torch
 from model.architecture.network import NetworkConfig
 from model.checkpoints.store import read_card
 from model.tokenization.tokenizer import learn_vocabulary
+from model.training import checkpoint
 from model.training.corpus import build
 from model.training.documents import read_documents
 from model.training.export import export
@@ -45,6 +46,7 @@ class Recipe:
 
 
 def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> None:
+    """A run that is stopped by a signal leaves its checkpoint, and no model. Raises ValueError and OSError as `train` does."""
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     recipe.corpus.mkdir(parents=True, exist_ok=True)
@@ -80,8 +82,12 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
     )
     if recipe.device == "cuda":  # large steps fill it; of four batches a step, three are made while it computes
         run = replace(run, tokens_per_step=131_072, tokens_at_once=32_768, evaluate_every=400, save_every=400)
-    checkpoint = train(run)
-    export(checkpoint, recipe.corpus, recipe.model, recipe.name)
+    last = train(run)
+    done = checkpoint.load(last)["tokens"]
+    if done < run.tokens:
+        print(f"Stopped after {done:,} of {run.tokens:,} tokens: the same command goes on from there.", flush=True)
+        return
+    export(last, recipe.corpus, recipe.model, recipe.name)
 
 
 def _sample(corpus: Path) -> Iterator[str]:
