@@ -37,6 +37,9 @@ def train(
         bool, typer.Option("--decay-only", help="With --from: no plateau, the learning rate falls from the first step on.")
     ] = False,
     rate: Annotated[float, typer.Option(min=1e-6, help="Times the usual learning rates.")] = 1.0,
+    average: Annotated[
+        float, typer.Option(min=0, max=1, help="With --from: the share of that model's weights in the exported ones.")
+    ] = 0.0,
     corpus_only: Annotated[bool, typer.Option("--corpus-only", help="Stop when corpus and vocabulary are there.")] = False,
     name: Annotated[str, typer.Option(help="What the model calls itself.")] = "quickfill-8m",
 ) -> None:
@@ -49,10 +52,14 @@ def train(
         raise UserError(f"--width must be a multiple of 64, got {width}")
     if device not in ("cpu", "cuda"):
         raise UserError(f"--device must be cpu or cuda, got {device!r}")
+    if average and start is None:
+        raise UserError("--average needs a trained model to go on from: --from MODEL")
     if decay_only and start is None:
         raise UserError("--decay-only needs a trained model to go on from: --from MODEL")
     model = export_to or run / "model"
-    recipe = Recipe(corpus, run, model, tokens, device, threads, width, layers, name, workers, start, canvases, decay_only, rate)
+    recipe = Recipe(
+        corpus, run, model, tokens, device, threads, width, layers, name, workers, start, canvases, decay_only, rate, average
+    )
     try:
         follow(recipe, decontaminate or [], corpus_only)
     except (ValueError, OSError) as error:

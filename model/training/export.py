@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from model.architecture.network import Network, NetworkConfig
-from model.checkpoints.store import Card, parameters, save_model
+from model.checkpoints.store import Card, load_model, parameters, save_model
 from model.engine.engine import fastest_dtype
 from model.tokenization.tokenizer import Tokenizer
 from model.training.checkpoint import load
@@ -22,11 +22,18 @@ from model.training.packed import prepare
 from model.training.trigrams import count_trigrams
 
 
-def export(checkpoint: Path, corpus: Path, folder: Path, name: str) -> Card:
-    """Writes the model of a checkpoint into a folder. Raises CheckpointDamaged, or FileNotFoundError without a corpus."""
+def export(checkpoint: Path, corpus: Path, folder: Path, name: str, start: Path | None = None, share: float = 0.0) -> Card:
+    """Writes the model of a checkpoint into a folder. Raises CheckpointDamaged, or FileNotFoundError without a corpus.
+
+    `share` (0..1) of its weights are those of the model `start` that the run went on from: the ends of two decays lie on opposite
+    sides of something better (stochastic weight averaging, Izmailov et al. 2018).
+    """
     state = load(checkpoint)
     network = Network(TypeAdapter(NetworkConfig).validate_python(state["config"]))
     network.load_state_dict(state["network"])
+    if start and share:
+        for weight, before in zip(network.parameters(), load_model(start).network.parameters(), strict=True):
+            weight.data.lerp_(before.to(weight.dtype), share)
     manifest = (corpus / "manifest.json").read_bytes()
     packages = json.loads(manifest)["packages"]
     size = round(parameters(network) / 1e6, 1)

@@ -43,6 +43,7 @@ class Recipe:
     canvases: bool = True  # False: an autoregressive twin
     decay_only: bool = False
     rate: float = 1.0
+    average: float = 0.0  # share of the start's weights in the exported ones
 
 
 def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> None:
@@ -87,7 +88,7 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
     if done < run.tokens:
         print(f"Stopped after {done:,} of {run.tokens:,} tokens: the same command goes on from there.", flush=True)
         return
-    export(last, recipe.corpus, recipe.model, recipe.name)
+    export(last, recipe.corpus, recipe.model, recipe.name, recipe.start, recipe.average)
 
 
 def _sample(corpus: Path) -> Iterator[str]:

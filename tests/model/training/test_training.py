@@ -61,6 +61,19 @@ def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
     assert json.loads(went_on[0])["next_token"] < json.loads(ended[-1])["next_token"]
 
 
+def test_the_end_of_a_run_is_averaged_with_what_it_went_on_from(corpus: Path, tmp_path: Path) -> None:
+    run = run_of(corpus, tmp_path / "run", 1)
+    other = replace(run, folder=tmp_path / "other", seed=1)  # farther away than a run of a test gets
+    folders = [tmp_path / name for name in ("end", "start", "average")]
+    export(train(run), corpus, folders[0], "toy")
+    export(train(other), corpus, folders[1], "toy")
+    export(run.folder / "checkpoint.pt", corpus, folders[2], "toy", folders[1], 0.25)
+    end, start, average = (dict(load_model(folder, torch.float32).network.named_parameters()) for folder in folders)
+    for name, weight in average.items():
+        torch.testing.assert_close(weight, 0.75 * end[name] + 0.25 * start[name], rtol=0.01, atol=0.002)
+    assert float((end["embedding.weight"] - start["embedding.weight"]).abs().mean()) > 0.01
+
+
 def test_a_decay_alone_meets_long_windows_with_canvases_at_a_falling_rate(corpus: Path, tmp_path: Path) -> None:
     export(train(run_of(corpus, tmp_path / "first", 12)), corpus, tmp_path / "model", "toy")
     before = load_model(tmp_path / "model").network.canvas
