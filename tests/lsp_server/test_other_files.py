@@ -120,12 +120,12 @@ async def test_what_stands_in_a_file_that_the_model_does_not_see_is_copied_from_
     await eventually(client, uri, lambda text: "store.py" in text)
     line = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
     told(client, tmp_path / "garden.py", f"def plant():\n    {line}\n")
-    assert await copied(client, uri, "quotient = glox", "inia_quotient(alpha_bed, beta_bed)")
+    assert await copied(client, uri, "quotient = glox", "inia_quotient")
     text = await explained(client, uri)
     assert "garden.py" not in text
     assert "copied from 2 other files" in text
     told(client, tmp_path / "garden.py", f"def plant():\n    {line.replace('gloxinia', 'petunia')}\n")
-    assert await copied(client, uri, "quotient = petu", "nia_quotient(alpha_bed, beta_bed)")
+    assert await copied(client, uri, "quotient = petu", "nia_quotient")
 
 
 async def test_an_engine_that_takes_a_killed_ones_place_is_told_of_the_files_again(
@@ -133,18 +133,18 @@ async def test_an_engine_that_takes_a_killed_ones_place_is_told_of_the_files_aga
 ) -> None:
     uri = open_document(client, tmp_path / "bill.py")
     told(client, tmp_path / "garden.py", "def plant():\n    quotient = gloxinia_quotient(alpha_bed, beta_bed)\n")
-    assert await copied(client, uri, "quotient = glox", "inia_quotient(alpha_bed, beta_bed)")
+    assert await copied(client, uri, "quotient = glox", "inia_quotient")
     [engine] = engines(Path(os.environ["XDG_RUNTIME_DIR"]))
     engine.kill()
     # What was shown before is no answer: the document is another one.
-    assert await copied(client, uri, "quotient = glox", "inia_quotient(alpha_bed, beta_bed)", first=100)
+    assert await copied(client, uri, "quotient = glox", "inia_quotient", first=100)
 
 
 async def test_neither_what_is_ignored_nor_a_secret_is_copied(client: LanguageClient, tmp_path: Path) -> None:
     uri = open_document(client, tmp_path / "bill.py")
     told(client, tmp_path / "private.py", "quotient = gloxinia_quotient(alpha_bed, beta_bed)\n")
     told(client, tmp_path / "keys.py", f'amazon_key = "{KEY}"\nquotient = petunia_quotient(alpha_bed, beta_bed)\n')
-    assert await copied(client, uri, "quotient = petu", "nia_quotient(alpha_bed, beta_bed)")  # so it was read
+    assert await copied(client, uri, "quotient = petu", "nia_quotient")  # so it was read
     assert not any(KEY in text for text in await suggested_behind(client, uri, 'amazon_key = "'))
     assert not any("inia_quotient" in text for text in await suggested_behind(client, uri, "quotient = glox"))
 

@@ -31,8 +31,8 @@ def test_what_stands_in_another_file_is_copied_as_long_as_it_stands_there(engine
     assert written(engine) not in LINE
     engine.tell("garden", {"plants.py": FILE}, whole=True).result()
     assert TYPED.rpartition("\n")[2].strip() + written(engine) == LINE
-    engine.tell("garden", {"plants.py": FILE.replace("beta_bed)", "gamma_bed)")}).result()
-    assert written(engine).endswith("gamma_bed)")
+    engine.tell("garden", {"plants.py": FILE.replace("_quotient", "_product")}).result()
+    assert written(engine).startswith("inia_product")
     engine.tell("garden", {}, ["plants.py"]).result()
     assert written(engine) not in LINE
 

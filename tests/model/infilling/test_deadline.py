@@ -57,11 +57,13 @@ def test_the_search_takes_its_share_of_the_time_and_then_the_greedy_text_is_the_
     greedy, searched = texts([replace(place, branches=0) for place in hurried]), texts(hurried)
     assert searched != greedy
     assert searched == texts(PLACES)  # there is time for all of it
+    found_at_all = texts([replace(place, candidates=8) for place in hurried])
     monkeypatch.setattr(job, "SEARCH_SHARE", 0.0)
     unsearched = texts(hurried)
     assert unsearched != searched
     # What ends where it leaves the greedy text needs no pass, and so no time.
-    assert all(found in (written, best) for found, written, best in zip(unsearched, greedy, searched, strict=True))
+    for found, written, best, others in zip(unsearched, greedy, searched, found_at_all, strict=True):
+        assert found in (written, best) or set(found) <= set(others)
 
 
 def test_where_keys_cost_more_a_draft_must_be_likelier() -> None:
