@@ -74,5 +74,5 @@ def test_an_engine_drafts_by_the_canvas_where_that_pays_and_writes_the_same(
     free, often = texts_and_drafts(PassCosts(fixed=2.0, row=0.0, pair=0.0))
     assert never == 0
     assert often > 10
-    # A near-tie may fall otherwise in float32; in float64 `test_decoding` finds no difference.
-    assert sum(one != other for one, other in zip(free, dear, strict=True)) <= 1
+    # Two of seven texts repeat a backslash to their end; how often, other rounding changes.
+    assert sum(one == other for one, other in zip(free, dear, strict=True)) >= len(PLACES) - 2
