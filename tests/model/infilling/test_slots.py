@@ -74,5 +74,5 @@ def test_an_engine_drafts_by_the_canvas_where_that_pays_and_writes_the_same(
     free, often = texts_and_drafts(PassCosts(fixed=2.0, row=0.0, pair=0.0))
     assert never == 0
     assert often > 10
-    # Two of seven texts go round in circles, where writing gives up; what is left of such a text depends on the drafts.
+    # Two of the seven go round in circles: the way out of them is given so many passes, and how far it comes depends on drafts.
     assert sum(one == other for one, other in zip(free, dear, strict=True)) >= len(PLACES) - 2
