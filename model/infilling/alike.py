@@ -71,7 +71,7 @@ def most_alike(
     """
     found = [text for text in others if not wanted.isdisjoint(text.names)]
     weights = _rareness(wanted, texts)
-    found.sort(key=lambda text: -sum(weights[name] for name in wanted & text.names))
+    found.sort(key=lambda text: -math.fsum(weights[name] for name in wanted & text.names))  # in whatever order they come
     best: tuple[float, Text, int] | None = None
     for text in islice(filter(None, map(current, found)), SHORTLIST):
         for number, names in enumerate(_windows(text.text)):

@@ -6,12 +6,13 @@ Knows which holes people leave and how windows are filled. Knows no network; the
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -93,6 +94,13 @@ def cut_hole(text: str, starts: Sequence[int], rng: np.random.Generator) -> tupl
     return start, int(rng.integers(low, max(low, whole_end) + 1))
 
 
+@lru_cache(maxsize=1)  # many examples in a row are of one document
+def _line_starts(text: str) -> tuple[int, ...]:
+    """Where the lines begin, and the end of the text."""
+    starts = (0, *(found.end() for found in re.finditer("\n", text)))
+    return starts if starts[-1] == len(text) else (*starts, len(text))
+
+
 @dataclass(frozen=True)
 class Sibling:
     """A file of a package, as a piece of it may be shown with another one."""
@@ -111,9 +119,7 @@ def sample_example(document: Document, rng: np.random.Generator, siblings: Seque
     With it comes the piece of the siblings that is most like the surroundings of the first hole; the document may be one of them.
     """
     text = document.text
-    starts = [0, *(i + 1 for i, character in enumerate(text) if character == "\n")]
-    if starts[-1] != len(text):
-        starts.append(len(text))
+    starts = _line_starts(text)
     if len(starts) < 4:
         return None
     hole = cut_hole(text, starts, rng)

@@ -49,6 +49,20 @@ def test_the_lines_that_are_alike_are_found_in_a_long_file() -> None:
     assert text.split("\n")[piece.first_line - 1 :][: piece.text.count("\n")] == piece.text.split("\n")[:-1]
 
 
+def test_of_two_files_that_are_as_alike_it_is_always_the_first() -> None:
+    """Names lie in sets, whose order differs from one start of the program to the next; texts to train on must not."""
+    for trial in range(60):
+        left, right, common = ([f"{kind}_{trial}_{number}" for number in range(5)] for kind in ("left", "right", "common"))
+        both = [file("b.py", " ".join([*left, *common])), file("a.py", " ".join([*right, *common]))]
+        # Each name of the one is as rare as one of the other's.
+        pairs = [f"{mine} {theirs}" for mine, theirs in zip(left, right, strict=True)]
+        others = [file("", pair) for times, pair in enumerate(pairs) for _ in range(times)]
+        here = " ".join([*left, *right, *common])
+        piece = most_alike([*both, *others], None, here, len(here))
+        assert piece is not None
+        assert piece.file == "b.py"
+
+
 def test_a_secret_is_not_in_it() -> None:
     text = f'{STORE}aws_access_key = "{KEY}"\n'
     piece = most_alike([file("store.py", text)], None, HERE, len(HERE))
