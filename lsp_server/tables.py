@@ -240,10 +240,12 @@ def _by_frequency(counts: Iterable[Mapping[str, int]]) -> list[str]:
 
 def print_steps(device: str, machine: step_speed.Machine, steps: Sequence[step_speed.Step]) -> None:
     rates = f"{machine.bytes / 1e9:.0f} GB/s, {machine.operations / 1e12:.2f} Tflop/s"
-    table = _table(f"one pass on {device} ({rates})", "shape", "parameters", "rows", "ms, median", "floor, ms", "of the floor, %")
+    table = _table(
+        f"one pass on {device} ({rates})", "shape", "parameters", "by", "rows", "ms, median", "floor, ms", "of the floor, %"
+    )
     for step in steps:
         times = (f"{step.milliseconds:.2f}", f"{step.floor:.2f}", f"{100 * step.floor / step.milliseconds:.0f}")
-        table.add_row(step.shape, f"{step.parameters / 1e6:,.0f} M", str(step.rows), *times)
+        table.add_row(step.shape, f"{step.parameters / 1e6:,.0f} M", step.way, str(step.rows), *times)
     _console().print(table)
 
 

@@ -30,6 +30,7 @@ _TRIED = 256  # rows, or rows and width, of a product that shows how the process
 _PIECES = ((_ROWS, None), (_ROWS, _MANY_ROWS), (16, None), (16, _MANY_ROWS))
 
 Product = Callable[[Tensor], Tensor]
+Attend = Callable[[int, Tensor], Tensor]  # a layer's number, its (rows, 3, heads, head width) -> what rows see, (rows, width)
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Segment:
     positions: Sequence[int]
     cache: RowCache
     at: int
-    # (rows, keys): 0 where a row sees one of the last so many keys and -inf where not. Of those before, whose positions are their
-    # numbers, all see what is in the window.
+    # (rows, keys), on the CPU: 0 where a row sees one of the last so many keys and -inf where not. Of those before, whose
+    # positions are their numbers, all see what is in the window.
     bias: Tensor
     marks: Sequence[int] | None = None  # of each row the mark of its hole if it is a slot, -1 otherwise; None: no slots
     asked: Sequence[int] = ()  # numbers of the rows whose logits are wanted
@@ -69,30 +70,57 @@ class InferenceNetwork:
     @torch.no_grad()
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
         """One pass over the rows of all segments, each of another cache."""
-        places = _places(segments)
-        x, positions = self._embed(places)
-        cos, sin = self._rotation(positions, max(max(segment.positions, default=0) for segment in segments) + 1)
-        rows = places[-1].end
+        places = _places(segments, self.network.embedding.weight.device)
+        numbers = torch.tensor(
+            numbers_of([(place.segment, place.start) for place in places], self._whole_pass(places[-1].end)),
+            device=self.network.embedding.weight.device,
+        )
+        self._reserve_rotations(longest_position(segments))
+        used = places[-1].end
+
+        def attend(layer: int, qkv: Tensor) -> Tensor:
+            seen = [_attend(place, layer, qkv[place.start : place.end]) for place in places]
+            if used < len(qkv):
+                seen.append(qkv.new_zeros(len(qkv) - used, seen[0].shape[1]))
+            return seen[0] if len(seen) == 1 else torch.cat(seen)
+
+        hidden = self._through(numbers, any(place.segment.marks is not None for place in places), attend)
+        return self._readings([(place.segment, place.start) for place in places], hidden)
+
+    def _reserve_rotations(self, longest: int) -> None:
+        """Cosines and signed sines: (2, positions, 2, 1, head width) each, of queries, with attention's scale, and of keys."""
+        if longest > self._rotations.shape[1]:
+            every = torch.arange(-(-longest // 1024) * 1024, device=self._rotations.device)
+            cos, sin = self.network.rotation(every, self._rotations.dtype)
+            both = torch.stack([torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)])
+            self._rotations = torch.stack([both * self._head_width**-0.5, both], 2)[:, :, :, None]
+
+    def _through(self, numbers: Tensor, slots: bool, attend: Attend) -> Tensor:
+        """Rows through all layers: (3, rows) numbers to (rows, width) hidden states. `slots`: some of them may be."""
+        network, (tokens, positions, marks) = self.network, numbers
+        x = network.embed(tokens)
+        if slots:
+            x = torch.where((marks >= 0)[:, None], network.embed_slots(tokens, marks.clamp(min=0)), x)
+        cos, sin = self._rotations[:, positions]
         for layer, (to_qkv, to_out, to_up, to_down) in enumerate(self._blocks):
             qkv = to_qkv(_norm(x)).view(len(x), 3, self._heads, self._head_width)
             qk = _norm(qkv[:, :2])
             turned = qk.view(*qk.shape[:3], 2, -1).flip(3).view(qk.shape)
             torch.addcmul(qk * cos, turned, sin, out=qkv[:, :2])
-            seen = [_attend(place, layer, qkv[place.start : place.end]) for place in places]
-            if rows < len(x):
-                seen.append(x.new_zeros(len(x) - rows, x.shape[1]))
-            x = x + to_out(seen[0] if len(seen) == 1 else torch.cat(seen))
+            x = x + to_out(attend(layer, qkv))
             x = x + to_down(to_up(_norm(x)).relu_().square_())
-        hidden = _norm(x)
-        asked = [place.start + row for place in places for row in place.segment.asked]
+        return _norm(x)
+
+    def _readings(self, segments: Sequence[tuple[Segment, int]], hidden: Tensor) -> list[Reading]:
+        """What was found for segments whose first row is the one of this number."""
+        asked = [start + row for segment, start in segments for row in segment.asked]
         logits = self.logits(hidden[torch.tensor(asked, dtype=torch.long, device=hidden.device)])
         if not asked and hidden.device.type != "cpu":
             torch.accelerator.synchronize()  # a pass is over when it was computed, not when it was asked for
         readings, first = [], 0
-        for place in places:
-            segment = place.segment
+        for segment, start in segments:
             own = logits[first : first + len(segment.asked)]
-            readings.append(Reading(hidden[place.start : place.start + len(segment.tokens)], own))
+            readings.append(Reading(hidden[start : start + len(segment.tokens)], own))
             first += len(segment.asked)
         return readings
 
@@ -108,36 +136,6 @@ class InferenceNetwork:
         """How many rows a product takes for so many that count."""
         return _whole(rows) if self._padding is None else self._padding(_whole(rows))
 
-    def _embed(self, places: Sequence[_Place]) -> tuple[Tensor, Tensor]:
-        """Rows (rows, width) in whole groups, and their positions. What rows that nobody asked for hold does not matter."""
-        network = self.network
-        rows = self._whole_pass(places[-1].end)
-        tokens, positions, marks = [0] * rows, [0] * rows, [-1] * rows
-        for place in places:
-            segment = place.segment
-            own = slice(place.start, place.start + len(segment.tokens))
-            tokens[own], positions[own] = segment.tokens, segment.positions
-            if segment.marks is not None:
-                marks[own] = segment.marks
-        numbers = torch.tensor([tokens, positions, marks], device=network.embedding.weight.device)
-        x = network.embed(numbers[0])
-        if any(place.segment.marks is not None for place in places):
-            x = torch.where((numbers[2] >= 0)[:, None], network.embed_slots(numbers[0], numbers[2].clamp(min=0)), x)
-        return x, numbers[1]
-
-    def _rotation(self, positions: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-        """Cosines and signed sines, (rows, 2, 1, head width) each: of queries, with attention's scale, and of keys.
-
-        All positions are less than `longest`.
-        """
-        if longest > self._rotations.shape[1]:
-            every = torch.arange(-(-longest // 1024) * 1024, device=positions.device)
-            cos, sin = self.network.rotation(every, self._rotations.dtype)
-            both = torch.stack([torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)])
-            self._rotations = torch.stack([both * self._head_width**-0.5, both], 2)[:, :, :, None]
-        cos, sin = self._rotations[:, positions]
-        return cos, sin
-
 
 @dataclass(frozen=True)
 class _Place:
@@ -151,31 +149,58 @@ class _Place:
     bias: Tensor  # (1, 1, rows, keys): 0 where a row sees a key and -inf where not
 
 
-def _places(segments: Sequence[Segment]) -> list[_Place]:
+def numbers_of(segments: Sequence[tuple[Segment, int]], rows: int) -> list[list[int]]:
+    """Tokens, positions and marks of so many rows; each segment's begin at a row. What rows that nobody asked for hold does not
+    matter.
+    """
+    tokens, positions, marks = [0] * rows, [0] * rows, [-1] * rows
+    for segment, start in segments:
+        own = slice(start, start + len(segment.tokens))
+        tokens[own], positions[own] = segment.tokens, segment.positions
+        if segment.marks is not None:
+            marks[own] = segment.marks
+    return [tokens, positions, marks]
+
+
+def longest_position(segments: Sequence[Segment]) -> int:
+    """All positions of these are less."""
+    return max(max(segment.positions, default=0) for segment in segments) + 1
+
+
+def _places(segments: Sequence[Segment], device: torch.device) -> list[_Place]:
     found: list[_Place] = []
     start = 0
     for segment in segments:
         rows, last = _whole(len(segment.tokens)), segment.cache.whole(segment.at + len(segment.tokens))
-        first, bias = _bias(segment, rows, last)
-        found.append(_Place(segment, start, start + rows, first, last, bias[None, None]))
+        bias = bias_of(segment, rows, last)[None, None].to(device)
+        found.append(_Place(segment, start, start + rows, first_key(segment), last, bias))
         start += rows
     return found
 
 
-def _bias(segment: Segment, rows: int, last: int) -> tuple[int, Tensor]:
-    """The first key that is read, and which of those from there to the last one each row sees, its window counted in."""
-    count = len(segment.tokens)
+def first_key(segment: Segment) -> int:
+    """The first row of its cache that a segment reads: a whole group begins there."""
+    behind = segment.at + len(segment.tokens) - segment.bias.shape[1]  # here the segment's own begins
+    return segment.cache.whole_before(max(0, min(*_begins(segment), behind)))
+
+
+def _begins(segment: Segment) -> list[int]:
+    """Where each row's window begins."""
+    return [position + 1 - segment.cache.window for position in segment.positions]
+
+
+def bias_of(segment: Segment, rows: int, last: int) -> Tensor:
+    """Which of the keys from the first one that is read to the last one each row sees, its window counted in: (rows, keys)."""
+    count, first, begins = len(segment.tokens), first_key(segment), _begins(segment)
     end = segment.at + count
-    behind = end - segment.bias.shape[1]  # here the segment's own begins
-    begins = [position + 1 - segment.cache.window for position in segment.positions]
-    first = segment.cache.whole_before(max(0, min(*begins, behind)))
+    behind = end - segment.bias.shape[1]
     bias = segment.bias.new_zeros(rows, last - first)
     bias[:, end - first :] = float("-inf")
     bias[:count, behind - first : end - first] = segment.bias
     far = np.arange(first, max(first, min(max(begins), behind))) < np.array(begins)[:, None]
     if far.any():
-        bias[:count, : far.shape[1]].masked_fill_(torch.from_numpy(far).to(bias.device), float("-inf"))
-    return first, bias
+        bias[:count, : far.shape[1]].masked_fill_(torch.from_numpy(far), float("-inf"))
+    return bias
 
 
 def _whole(rows: int) -> int:

@@ -16,7 +16,8 @@ _GROUP = 64  # rows that are read together
 
 
 class RowCache:
-    """`layers[i]`, (2, heads, capacity, head width), holds the keys and values of layer i; keys are rotated already.
+    """`stacked`, (layers, 2, heads, capacity, head width), holds the keys and values of all layers, `layers` those of each. Keys
+    are rotated already.
 
     Rows that nobody has written yet are zero. A row sees at most `window` of them.
     """
@@ -24,27 +25,33 @@ class RowCache:
     def __init__(self, network: Network) -> None:
         config = network.config
         self.window = config.window
-        empty = network.embedding.weight.new_empty(2, config.heads, 0, config.head_width)
-        self.layers = [empty] * config.layers
+        self._hold(network.embedding.weight.new_empty(config.layers, 2, config.heads, 0, config.head_width))
+
+    def _hold(self, rows: Tensor) -> None:
+        self.stacked = rows
+        self.layers = rows.unbind()
 
     @property
     def device(self) -> torch.device:
-        return self.layers[0].device
+        return self.stacked.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.stacked.dtype
 
     @property
     def capacity(self) -> int:
-        return self.layers[0].shape[2]
+        return self.stacked.shape[3]
 
     def reserve(self, rows: int) -> None:
         """Room for this many rows; what is there stays."""
         if rows > self.capacity:
             capacity = -(-rows // _GROWTH) * _GROWTH
-            self.layers = [F.pad(layer, (0, 0, 0, capacity - self.capacity)) for layer in self.layers]
+            self._hold(F.pad(self.stacked, (0, 0, 0, capacity - self.capacity)))
 
     def copy(self, other: RowCache, start: int, end: int) -> None:
         """Rows `start` to `end` of another cache become the same ones of this; there must be room for them."""
-        for mine, theirs in zip(self.layers, other.layers, strict=True):
-            mine[:, :, start:end] = theirs[:, :, start:end]
+        self.stacked[..., start:end, :] = other.stacked[..., start:end, :]
 
     def whole(self, rows: int) -> int:
         """Of a number of rows that there is room for: the least one in whole groups that holds them."""
@@ -56,7 +63,7 @@ class RowCache:
 
     @property
     def nbytes(self) -> int:
-        return sum(layer.nbytes for layer in self.layers)
+        return self.stacked.nbytes
 
 
 def causal_bias(rows: int, like: Tensor, window: int | None = None) -> Tensor:

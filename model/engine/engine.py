@@ -229,8 +229,7 @@ class Engine:
         """Times passes over rows that mean nothing."""
         session = Session(self.model.network)
         session.cache.reserve(max(rows + keys for rows, keys in CALIBRATION))
-        for tensor in session.cache.layers:
-            tensor.zero_()
+        session.cache.stacked.zero_()
 
         def timed(rows: int, keys: int) -> Passes[float]:
             times = []

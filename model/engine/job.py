@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from model.architecture.inference import InferenceNetwork
+from model.architecture.graphs import reader_of
 from model.checkpoints.store import Model
 from model.engine.projects import Projects
 from model.engine.session import CHUNK, Session
@@ -53,7 +53,7 @@ class Resources:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.network = InferenceNetwork(model.network)
+        self.network = reader_of(model.network)
         self.healing = Healing(model.tokenizer)
         self.costs = PassCosts()
         self.slots = Slots(self.costs)

@@ -13,6 +13,7 @@ from functools import partial
 
 import torch
 
+from model.architecture.graphs import GraphedNetwork
 from model.architecture.inference import InferenceNetwork
 from model.architecture.network import Network, NetworkConfig
 from model.engine.engine import fastest_dtype
@@ -35,13 +36,14 @@ class Step:
 
     shape: str
     parameters: int
+    way: str  # in which the device was told what to do: one kernel after another, or, where it can, a graph of them
     rows: int
     milliseconds: float
     floor: float
 
     def as_json(self) -> dict[str, object]:
         times = {"ms": round(self.milliseconds, 3), "floor_ms": round(self.floor, 3)}
-        return {"shape": self.shape, "parameters": self.parameters, "rows": self.rows, **times}
+        return {"shape": self.shape, "parameters": self.parameters, "way": self.way, "rows": self.rows, **times}
 
 
 @dataclass(frozen=True)
@@ -77,20 +79,22 @@ def _steps(device: str, dtype: torch.dtype, shape: str, rows: Sequence[int], rou
     with torch.device(device):
         network = Network(config).to(dtype).requires_grad_(False)
     parameters = sum(weight.numel() for weight in network.parameters())
-    reader, session = InferenceNetwork(network), Session(network)
+    readers = {"kernels": InferenceNetwork(network)}
+    if network.embedding.weight.is_cuda:
+        readers["graph"] = GraphedNetwork(network)
+    session = Session(network)
     session.cache.reserve(KEYS + max(rows))
-    for tensor in session.cache.layers:
-        tensor.zero_()
-    times: dict[int, list[float]] = {count: [] for count in rows}
+    session.cache.stacked.zero_()
+    times: dict[tuple[str, int], list[float]] = {(way, count): [] for way in readers for count in rows}
     for turn in range(rounds + 1):
-        for count in rows:
+        for (way, count), own in times.items():
             segment = replace(text_segment([0] * count, session.cache, KEYS), asked=range(count))
-            seconds = _seconds(device, partial(reader.read, [segment]))
+            seconds = _seconds(device, partial(readers[way].read, [segment]))
             if turn:  # the first one chooses kernels
-                times[count].append(seconds * 1000)
+                own.append(seconds * 1000)
     return [
-        Step(shape, parameters, count, statistics.median(own), _floor(config, parameters, count, dtype, machine))
-        for count, own in times.items()
+        Step(shape, parameters, way, count, statistics.median(own), _floor(config, parameters, count, dtype, machine))
+        for (way, count), own in times.items()
     ]
 
 

@@ -60,7 +60,7 @@ class Continuation:
             [row.position for row in rows],
             self.cache,
             self.base + past,
-            torch.from_numpy(unseen).to(self.cache.layers[0]),
+            torch.from_numpy(unseen).to(self.cache.dtype),
             marks,
             asked,
         )
@@ -72,7 +72,7 @@ class Continuation:
 def text_segment(tokens: Sequence[int], cache: RowCache, at: int) -> Segment:
     """Visible text behind `at` rows of it; room for it is made."""
     cache.reserve(at + len(tokens))
-    bias = causal_bias(len(tokens), cache.layers[0], cache.window)
+    bias = causal_bias(len(tokens), torch.empty(0, dtype=cache.dtype), cache.window)
     return Segment(tokens, range(at, at + len(tokens)), cache, at, bias)
 
 

@@ -44,7 +44,7 @@ def read_canvas(network: InferenceNetwork, cache: RowCache, tokenizer: Tokenizer
     """Logits (slots, vocabulary) of a canvas behind `seen` cached rows, as the engine reads that of its first hole."""
     count = len(canvas)
     cache.reserve(seen + count)
-    bias = cache.layers[0].new_zeros(count, count)
+    bias = torch.zeros(count, count, dtype=cache.dtype)
     marks = [tokenizer.holes[0]] * count
     [reading] = network.read([Segment(canvas, range(seen, seen + count), cache, seen, bias, marks, range(count))])
     return reading.logits

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from model.architecture.graphs import GraphedNetwork, Repeat
 from model.architecture.inference import InferenceNetwork, Reading, Segment
 from model.architecture.network import Network, NetworkConfig
 from model.engine.engine import Engine, NoDevice, devices
@@ -36,9 +38,17 @@ def read(network: InferenceNetwork, passes: Passes[object]) -> tuple[Segment, Re
     return segment, network.read([segment])[0]
 
 
-def test_nothing_of_the_cpu_gets_into_a_pass_and_only_the_logits_come_back(network: Network) -> None:
+def at_once(compute: Repeat) -> Repeat:
+    compute()
+    return compute
+
+
+@pytest.mark.parametrize("reads", [InferenceNetwork, partial(GraphedNetwork, capture=at_once)], ids=["kernels", "graphs"])
+def test_nothing_of_the_cpu_gets_into_a_pass_and_only_the_logits_come_back(
+    network: Network, reads: Callable[[Network], InferenceNetwork]
+) -> None:
     """Visible text, beyond the window, drafts in a tree and slots of a canvas, of two texts at once."""
-    reader, session, other = InferenceNetwork(network), Session(network), Session(network)
+    reader, session, other = reads(network), Session(network), Session(network)
     reader.read([text_segment(range(10), session.cache, 0), text_segment(range(100), other.cache, 0)])
     reader.read([text_segment(range(100), session.cache, 10)])
     rows = [Row(1, 110, [0]), Row(2, 111, [0, 1]), Row(3, 111, [0, 2]), Row(4, 112, [0, 3, 4], 7), Row(4, 113, [0, 3, 4], 7)]

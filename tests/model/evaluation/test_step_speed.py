@@ -14,9 +14,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_pass_is_measured_for_each_number_of_rows_and_never_beats_the_machine() -> None:
     found = json.loads(run("--shapes", "8M", "--rows", "1,16", "--rounds", "3", "--json").stdout)
-    assert [(step["shape"], step["rows"], step["parameters"]) for step in found["steps"]] == [
-        ("8M", 1, 8388864),
-        ("8M", 16, 8388864),
+    assert [(step["shape"], step["way"], step["rows"], step["parameters"]) for step in found["steps"]] == [
+        ("8M", "kernels", 1, 8388864),
+        ("8M", "kernels", 16, 8388864),
     ]
     assert all(0 < step["floor_ms"] < step["ms"] for step in found["steps"])
 
