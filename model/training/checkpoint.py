@@ -27,6 +27,7 @@ class CheckpointDamaged(ValueError):
 
 class State(TypedDict):
     network: dict[str, Tensor]
+    average: NotRequired[dict[str, Tensor]]  # of its weights over the run; absent in runs from before there was one
     optimizers: list[dict[str, object]]
     step: int
     tokens: int
@@ -35,7 +36,7 @@ class State(TypedDict):
     canvases: NotRequired[bool]  # False: an autoregressive twin; absent in runs from before there were twins
 
 
-_PARTS = State.__annotations__.keys() - {"canvases"}
+_PARTS = State.__annotations__.keys() - {"average", "canvases"}
 
 
 def save(folder: Path, state: State) -> None:

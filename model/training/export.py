@@ -30,7 +30,7 @@ def export(checkpoint: Path, corpus: Path, folder: Path, name: str, start: Path 
     """
     state = load(checkpoint)
     network = Network(TypeAdapter(NetworkConfig).validate_python(state["config"]))
-    network.load_state_dict(state["network"])
+    network.load_state_dict(state.get("average", state["network"]))
     if start and share:
         for weight, before in zip(network.parameters(), load_model(start).network.parameters(), strict=True):
             weight.data.lerp_(before.to(weight.dtype), share)

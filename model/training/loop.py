@@ -5,6 +5,7 @@ Knows steps, learning rates and files of a run. Knows neither how examples are c
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import json
 import math
@@ -45,6 +46,7 @@ DECAY_FROM = 0.6
 WARM_UP = 60  # steps
 MATRIX_RATE, EMBEDDING_RATE = 0.02, 0.003
 HELDOUT_WINDOWS = 64
+AVERAGE_POWER = 9  # weights count in the run's average by this power of their step's number: most of it is of the last tenth
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def learning_rate(progress: float, step: int, decay_from: float = DECAY_FROM) ->
 def train(run: Run) -> Path:
     """Trains from the last checkpoint in the run's folder, or from nothing. Returns the path of the final checkpoint.
 
+    With the weights that are trained goes their average over the steps, which is what is measured and exported.
     SIGINT and SIGTERM save and stop; after a hard kill at most `save_every` steps are done again. What the decay starts
     from stays as `plateau.pt`: a longer run can go on from there. Raises ValueError for a corpus or a checkpoint that cannot
     be used, and OSError where a file cannot be written or a worker was killed.
@@ -168,6 +171,7 @@ def _train(run: Run, rank: int) -> None:
     rates = [run.rate * MATRIX_RATE, run.rate * EMBEDDING_RATE]
     decay_from = 0.0 if run.decay_only else DECAY_FROM
     last = run.folder / checkpoint.LAST
+    averaged = None
     step = done = before = 0
     if last.exists():
         state = checkpoint.load(last, device)
@@ -177,10 +181,14 @@ def _train(run: Run, rank: int) -> None:
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         step, done, before = state["step"], state["tokens"], state["tokens_before"]
+        averaged = state.get("average")
     elif run.start:
         model = load_model(run.start)
         network.load_state_dict(model.network.state_dict())
         before = model.card.trained_tokens
+    average = copy.deepcopy(network)
+    if averaged is not None:
+        average.load_state_dict(averaged)
     # A run that goes on from a model meets the windows in another order than the run that made the model.
     short, long, decay = (
         Shuffled(windows, np.random.default_rng([run.seed, before]).permutation(len(windows.tokens)))
@@ -195,6 +203,7 @@ def _train(run: Run, rank: int) -> None:
     def save() -> None:
         state: checkpoint.State = {
             "network": network.state_dict(),
+            "average": average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
             "step": step,
             "tokens": done,
@@ -233,6 +242,7 @@ def _train(run: Run, rank: int) -> None:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             step += 1
+            _average_in(average, network, step)
             done += run.tokens_per_step
             recent = next_token if not recent else 0.95 * recent + 0.05 * next_token
             speed = (done - at_start) / (time.perf_counter() - began)
@@ -243,7 +253,7 @@ def _train(run: Run, rank: int) -> None:
             if step % 20 == 0 and not shown:
                 print(f"{line}  {(run.tokens - done) / speed / 60:.0f} min left", flush=True)
             if step % run.evaluate_every == 0 or done >= run.tokens:
-                result = evaluate(network, packed.heldout, tokenizer, device, run.canvases)
+                result = evaluate(average, packed.heldout, tokenizer, device, run.canvases)
                 durable.append(run.folder / "log.jsonl", json.dumps({"step": step, "tokens": done, "train": recent, **result}))
                 report = f"held out at step {step}: {result}"
                 bar.console.print(report) if shown else print(report, flush=True)
@@ -251,6 +261,16 @@ def _train(run: Run, rank: int) -> None:
                 save()
         if rank == 0:
             save()
+
+
+@torch.no_grad()
+def _average_in(average: Network, network: Network, step: int) -> None:
+    """The average takes in the weights after so many steps: what steps of a high rate overshoot by lies on all sides of it.
+
+    A power function of the step's number, so that neither the run's length nor its beginning matters (Karras et al. 2024).
+    """
+    share = (AVERAGE_POWER + 1) / (AVERAGE_POWER + step)
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)
 
 
 def _sum_over_workers(run: Run, updated: Sequence[Tensor], numbers: list[float]) -> list[float]:

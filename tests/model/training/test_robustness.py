@@ -60,6 +60,7 @@ def assert_same(found: State, expected: State) -> None:
     assert found["step"] == expected["step"]
     for name, weight in expected["network"].items():
         torch.testing.assert_close(found["network"][name], weight, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found["average"][name], expected["average"][name], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +121,15 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(
     assert said == [f"quickfill: {last} is damaged; the run goes on from the checkpoint before it, of step {STEPS}"]
 
 
-def test_a_checkpoint_from_before_there_were_twins_is_whole(whole: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_from_before_there_were_twins_and_averages_is_whole(corpus: Path, whole: Path, tmp_path: Path) -> None:
     state = load(whole / "checkpoint.pt")
-    state.pop("canvases")
+    del state["canvases"], state["average"]
     torch.save(state, tmp_path / "checkpoint.pt")
     assert load(tmp_path / "checkpoint.pt")["step"] == state["step"]
+    went_on = load(train(run_of(corpus, tmp_path, STEPS + 1)))
+    assert went_on["step"] == STEPS + 1
+    between = (went_on["average"]["embedding.weight"] - state["network"]["embedding.weight"]).norm()
+    assert 0 < between < (went_on["network"]["embedding.weight"] - state["network"]["embedding.weight"]).norm()
 
 
 def test_without_a_whole_checkpoint_a_run_does_not_begin_anew_unasked(corpus: Path, whole: Path, tmp_path: Path) -> None:

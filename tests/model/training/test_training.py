@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -59,6 +60,20 @@ def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
     assert card.trained_tokens == first.trained_tokens + 2048 * 5
     ended, went_on = ((tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("first", "second"))
     assert json.loads(went_on[0])["next_token"] < json.loads(ended[-1])["next_token"]
+
+
+def test_what_is_exported_is_the_average_over_the_run_most_of_it_over_its_end(corpus: Path, tmp_path: Path) -> None:
+    steps = []
+    for step in range(1, 13):  # one after another: each goes on where the last one stopped
+        steps.append(load(train(run_of(corpus, tmp_path / "run", step)))["network"]["embedding.weight"])
+    export(tmp_path / "run" / "checkpoint.pt", corpus, tmp_path / "model", "toy")
+    shares = np.array([math.prod(range(step, step + 9)) for step in range(1, 13)], float)  # about step ** 9
+    expected = sum(weight * share for weight, share in zip(steps, shares / shares.sum(), strict=True))
+    average = load(tmp_path / "run" / "checkpoint.pt")["average"]["embedding.weight"]
+    torch.testing.assert_close(average, expected.float(), rtol=0, atol=1e-6)
+    assert (steps[-1] - average).abs().max() > 5e-5
+    exported = load_model(tmp_path / "model", torch.bfloat16).network.embedding.weight
+    assert torch.equal(exported, average.bfloat16())
 
 
 def test_the_end_of_a_run_is_averaged_with_what_it_went_on_from(corpus: Path, tmp_path: Path) -> None:
