@@ -28,6 +28,7 @@ from model.infilling.hindsight import Hindsight, Weighed
 from model.infilling.layout import encode_visible
 from model.infilling.ngrams import Elsewhere, OtherTexts
 from model.infilling.passes import Continuation, Passes, Row
+from model.infilling.repeats import FARTHER_AWAY, Repeats
 from model.infilling.request import InfillRequest, Part
 from model.infilling.seam import landmark, right_of, without_seam
 from model.infilling.slots import Slots
@@ -85,7 +86,7 @@ class Filling:
     hurried: bool = False
     broken_off: bool = False
     fits: bool = False  # a line was written to its end, and ended in what stands to its right
-    gain: float = 0.0  # nats: what stands behind says more than the scores know (`Hindsight`, or less `Limits.doubt`)
+    gain: float = 0.0  # nats: what stands around it says more than the scores know (`Hindsight`, `Repeats`, less `Limits.doubt`)
 
     @property
     def likely(self) -> float:
@@ -274,6 +275,10 @@ class Job:
             if branches and not stuck:
                 shorter = PARTS_WITHIN_LINE if limits.right else 0
                 fillings += yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1], rivals, shorter)
+            if one_line:
+                repeats = Repeats(parts[0], "".join(parts[1:]))
+                for filling in fillings:
+                    filling.gain += repeats.gain(filling.texts[0]) if filling.complete else 0.0
         self._count(continuation, chains)
         if chains:
             self._session.written = [*visible[-1 - LONGEST_MATCH : -1], *chains[0].tokens]
@@ -340,7 +345,7 @@ class Job:
         calibration, request = self._model.calibration, self._request
         if calibration is None or request.candidates > 1 or len(request.parts) > 2:
             return float("-inf")
-        return calibration.least_score(request.min_confidence)
+        return calibration.least_score(request.min_confidence) - FARTHER_AWAY
 
     def _sources(self, keys: int) -> Sources:
         """Who proposes: the visible text, the last answer, the table, and a canvas where it pays."""
