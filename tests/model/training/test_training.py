@@ -28,7 +28,7 @@ from model.training.copying import fit_project_gate
 from model.training.documents import Document, read_documents
 from model.training.examples import Sibling, Windows, encode_example, pack_documents, sample_example
 from model.training.export import export
-from model.training.loop import learning_rate, train
+from model.training.loop import AVERAGE_POWER, learning_rate, train
 from model.training.muon import Muon
 from model.training.objective import attention_bias, losses, make_batch
 from model.training.packed import DECAY_SHARE, Shuffled, interleaved
@@ -67,7 +67,9 @@ def test_what_is_exported_is_the_average_over_the_run_most_of_it_over_its_end(co
     for step in range(1, 13):  # one after another: each goes on where the last one stopped
         steps.append(load(train(run_of(corpus, tmp_path / "run", step)))["network"]["embedding.weight"])
     export(tmp_path / "run" / "checkpoint.pt", corpus, tmp_path / "model", "toy")
-    shares = np.array([math.prod(range(step, step + 9)) for step in range(1, 13)], float)  # about step ** 9
+    shares = np.array(
+        [math.prod(range(step, step + AVERAGE_POWER)) for step in range(1, 13)], float
+    )  # about step ** AVERAGE_POWER
     expected = sum(weight * share for weight, share in zip(steps, shares / shares.sum(), strict=True))
     average = load(tmp_path / "run" / "checkpoint.pt")["average"]["embedding.weight"]
     torch.testing.assert_close(average, expected.float(), rtol=0, atol=1e-6)
