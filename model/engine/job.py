@@ -276,7 +276,9 @@ class Job:
                 shorter = PARTS_WITHIN_LINE if limits.right else 0
                 fillings += yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1], rivals, shorter)
             if one_line:
-                repeats = Repeats(parts[0], "".join(parts[1:]))
+                repeats = Repeats(
+                    parts[0], "".join(parts[1:]), lambda line: elsewhere is not None and self._has_line(elsewhere, line)
+                )
                 for filling in fillings:
                     filling.gain += repeats.gain(filling.texts[0]) if filling.complete else 0.0
         self._count(continuation, chains)
@@ -337,6 +339,9 @@ class Job:
         for filling in [*fillings, *found]:
             filling.parts = tuple(Part(part.text, hindsight.of_part(part.text, part.score)) for part in filling.parts)
         return found
+
+    def _has_line(self, elsewhere: Elsewhere, line: str) -> bool:
+        return elsewhere.texts.have_line(self._model.tokenizer.encode(line), self._resources.healing.line_breaks)
 
     def _is_going_well(self, chain: Chain) -> bool:
         return chain.complete or chain.growing or chain.unwanted or self._is_broken_off(chain.tokens, chain.complete)

@@ -7,7 +7,7 @@ are what Hellendoorn and Devanbu (2017) found code completion to live from.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from model.infilling.copies import LONGEST_MATCH, CopyGate, Followers, Trail
 
 KEY = 4  # tokens that are looked up at once, 16 bits each; longer matches are found by comparing
 SHORTEST = 2  # tokens of a match: one says nothing
+SHORTEST_LINE = 3  # the same, of a line: `else:` stands everywhere
 LOOKED_AT = 256, 4096  # places of a shorter match, and of one of `KEY` tokens or more
 _GAP = 0xFFFF  # between texts: no token
 
@@ -47,6 +48,23 @@ class NgramIndex:
         """Tokens."""
         return len(self.tokens)
 
+    def ranges_of(self, endings: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+        """For each of these, `KEY` tokens at most: of `order`, from where to where the places stand at which it ends."""
+        starts = [sum(token << 16 * (KEY - 1 - back) for back, token in enumerate(reversed(one))) for one in endings]
+        ends = [start + (1 << 16 * (KEY - len(one))) - 1 for start, one in zip(starts, endings, strict=True)]
+        firsts = np.searchsorted(self.keys, np.array(starts, np.uint64), "left").tolist()
+        lasts = np.searchsorted(self.keys, np.array(ends, np.uint64), "right").tolist()
+        return zip(firsts, lasts, strict=True)
+
+    def places_of(self, tokens: Sequence[int]) -> NDArray[np.int32]:
+        """Where these tokens end."""
+        [(first, last)] = self.ranges_of([tokens[-KEY:]])
+        places = self.order[first:last]
+        for back in range(KEY, len(tokens)):
+            places = places[places >= back]
+            places = places[self.tokens[places - back] == tokens[-1 - back]]
+        return places
+
 
 class OtherTexts:
     """All texts of an index but one, the one that is being edited. What was found once is kept: for one request."""
@@ -68,17 +86,11 @@ class OtherTexts:
     def _found(self, context: Context) -> Followers:
         index = self._index
         sizes = range(min(KEY, len(context)), SHORTEST - 1, -1)
-        starts = [sum(context[-1 - back] << 16 * (KEY - 1 - back) for back in range(size)) for size in sizes]
-        ends = [start + (1 << 16 * (KEY - size)) - 1 for start, size in zip(starts, sizes, strict=True)]
-        firsts = np.searchsorted(index.keys, np.array(starts, np.uint64), "left").tolist()
-        lasts = np.searchsorted(index.keys, np.array(ends, np.uint64), "right").tolist()
-        for size, first, last in zip(sizes, firsts, lasts, strict=True):
+        for size, (first, last) in zip(sizes, index.ranges_of([context[-size:] for size in sizes]), strict=True):
             if first == last:
                 continue
             most = LOOKED_AT[size == KEY]
-            places = index.order[first : last : -(-(last - first) // most)]
-            if self._own is not None:
-                places = places[(places < self._own[0]) | (places >= self._own[1])]
+            places = self._of_others(index.order[first : last : -(-(last - first) // most)])
             follow = index.tokens[places + 1]
             places = places[follow < index.ordinary]
             if not len(places):
@@ -90,6 +102,18 @@ class OtherTexts:
                 places, size = longer, size + 1
             return Followers(size, Counter(index.tokens[places + 1].tolist()))
         return Followers(0, Counter())
+
+    def have_line(self, line: Sequence[int], breaks: NDArray[np.bool_]) -> bool:
+        """Whether these tokens are a whole line, blanks before it aside. `breaks` says of each ordinary token if it ends one."""
+        index = self._index
+        if len(line) < SHORTEST_LINE:
+            return False
+        places = self._of_others(index.places_of(line))
+        ends = np.append(np.flatnonzero(breaks), _GAP)
+        return bool((np.isin(index.tokens[places - len(line)], ends) & np.isin(index.tokens[places + 1], ends)).any())
+
+    def _of_others(self, places: NDArray[np.int32]) -> NDArray[np.int32]:
+        return places if self._own is None else places[(places < self._own[0]) | (places >= self._own[1])]
 
 
 @dataclass(frozen=True)

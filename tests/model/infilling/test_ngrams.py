@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.infilling.copies import LONGEST_MATCH
-from model.infilling.ngrams import SHORTEST, NgramIndex, OtherTexts
+from model.infilling.ngrams import SHORTEST, SHORTEST_LINE, NgramIndex, OtherTexts
+from model.tokenization.healing import Healing
+from model.tokenization.tokenizer import Tokenizer
 
 MARK = 6  # from here on: what nobody copies
 TOKENS = st.lists(st.integers(0, MARK), max_size=40)
@@ -52,3 +54,21 @@ def test_behind_very_many_places_some_are_looked_at() -> None:
     assert found.match == 2
     assert found.counts.total() < 1_000
     assert found.counts.most_common(1)[0][0] == 3
+
+
+LINES = st.lists(
+    st.sampled_from(["", "b", "a(b)", "a(b) + c", "(b) + c", "return a(b)", "d = [1, 2]  # d", "= [1, 2]"]), max_size=6
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=3), LINES.filter(bool), st.integers(0, 2))
+def test_a_line_is_found_where_it_stands_as_a_whole_in_any_other_text(
+    tokenizer: Tokenizer, texts: list[list[str]], asked: list[str], own: int
+) -> None:
+    breaks = Healing(tokenizer).line_breaks
+    told = {str(number): np.array(tokenizer.encode("\n    ".join(lines)), np.uint16) for number, lines in enumerate(texts)}
+    others = OtherTexts(NgramIndex(told, tokenizer.ordinary), str(own))
+    for line in asked:
+        stands = any(line in lines for number, lines in enumerate(texts) if number != own)
+        long = len(tokenizer.encode(line)) >= SHORTEST_LINE
+        assert others.have_line(tokenizer.encode(line), breaks) == (stands and long)
