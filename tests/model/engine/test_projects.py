@@ -8,6 +8,7 @@ import pytest
 
 from model.engine import projects
 from model.engine.engine import Engine
+from model.infilling import repeats
 from model.infilling.request import InfillRequest
 
 LINE = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
@@ -49,6 +50,17 @@ def test_drafts_from_there_save_passes(engine: Engine) -> None:
     one_by_one = engine.infill(InfillRequest(**{**vars(request), "drafts": False}))
     assert drafted.candidates[0].text == one_by_one.candidates[0].text
     assert drafted.steps < one_by_one.steps / 2
+
+
+def test_a_line_that_stands_in_another_file_is_likelier(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.tell("garden", {"plants.py": FILE}, whole=True).result()
+    request = InfillRequest((TYPED, "\n"), project=("garden", "weeds.py"), single_line=True, branches=0)
+    likely = engine.infill(request).candidates[0]
+    monkeypatch.setattr(repeats, "FARTHER_AWAY", 0.0)
+    without = engine.infill(request).candidates[0]
+    assert likely.text == without.text
+    assert likely.score == pytest.approx(min(0.0, without.score + 1))
+    assert likely.score > without.score
 
 
 def test_who_names_a_project_that_the_engine_does_not_know_is_told_so_and_answered(engine: Engine) -> None:

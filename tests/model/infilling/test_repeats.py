@@ -36,6 +36,14 @@ def test_a_line_that_stands_next_to_the_hole_is_less_likely_and_one_farther_away
     assert Repeats(before, behind).gain(text) == gain
 
 
+def test_a_line_of_another_text_is_likelier_unless_it_stands_near_the_hole_as_well() -> None:
+    repeats = Repeats(ABOVE, BELOW, {"other.append(1)", "right.append(1)", f"filler_{NEAR - 1} = {NEAR - 1}"}.__contains__)
+    assert repeats.gain("other.append(1)") == FARTHER_AWAY
+    assert repeats.gain(f"filler_{NEAR - 1} = {NEAR - 1}") == 0
+    assert repeats.gain("right.append(1)") == NEXT_TO_IT
+    assert repeats.gain("other.append(2)") == 0
+
+
 def test_the_scores_and_the_order_of_what_is_found_go_by_it(bundled: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     request = InfillRequest(("def area(width, height):\n    return wi", "\n"), single_line=True, candidates=3)
     usual = {candidate.text: candidate.score for candidate in bundled.infill(request).candidates}
