@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 
@@ -276,9 +277,7 @@ class Job:
                 shorter = PARTS_WITHIN_LINE if limits.right else 0
                 fillings += yield from self._look_behind(decoder, continuation, chains, fillings, owed, parts[1], rivals, shorter)
             if one_line:
-                repeats = Repeats(
-                    parts[0], "".join(parts[1:]), lambda line: elsewhere is not None and self._has_line(elsewhere, line)
-                )
+                repeats = Repeats(parts[0], "".join(parts[1:]), partial(self._stands_in, elsewhere))
                 for filling in fillings:
                     filling.gain += repeats.gain(filling.texts[0]) if filling.complete else 0.0
         self._count(continuation, chains)
@@ -340,8 +339,9 @@ class Job:
             filling.parts = tuple(Part(part.text, hindsight.of_part(part.text, part.score)) for part in filling.parts)
         return found
 
-    def _has_line(self, elsewhere: Elsewhere, line: str) -> bool:
-        return elsewhere.texts.have_line(self._model.tokenizer.encode(line), self._resources.healing.line_breaks)
+    def _stands_in(self, elsewhere: Elsewhere | None, line: str) -> bool:
+        tokens, breaks = self._model.tokenizer.encode(line), self._resources.healing.line_breaks
+        return elsewhere is not None and elsewhere.texts.have_line(tokens, breaks)
 
     def _is_going_well(self, chain: Chain) -> bool:
         return chain.complete or chain.growing or chain.unwanted or self._is_broken_off(chain.tokens, chain.complete)
@@ -350,7 +350,7 @@ class Job:
         calibration, request = self._model.calibration, self._request
         if calibration is None or request.candidates > 1 or len(request.parts) > 2:
             return float("-inf")
-        return calibration.least_score(request.min_confidence) - FARTHER_AWAY
+        return calibration.least_score(request.min_confidence) - FARTHER_AWAY  # what a line may gain once it is whole
 
     def _sources(self, keys: int) -> Sources:
         """Who proposes: the visible text, the last answer, the table, and a canvas where it pays."""
