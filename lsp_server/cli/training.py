@@ -22,9 +22,11 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of one CPU thread each that share the work.")] = 1,
     width: Annotated[int, typer.Option(min=64, help="Width of the network; heads are 64 wide.")] = 256,
-    layers: Annotated[int, typer.Option(min=1)] = 8,
+    layers: Annotated[
+        int | None, typer.Option(min=1, help="Layers of the network (8); with --from, more than the model's deepen it.")
+    ] = None,
     start: Annotated[
-        Path | None, typer.Option("--from", help="Folder of a model to go on from, with its shape and vocabulary.")
+        Path | None, typer.Option("--from", help="Folder of a model to go on from, with its width and vocabulary.")
     ] = None,
     decontaminate: Annotated[
         list[Path] | None, typer.Option(help="Benchmark files (.jsonl, .jsonl.gz) whose text must not be trained on.")

@@ -18,6 +18,7 @@ from model.tokenization.tokenizer import Tokenizer
 from model.training.checkpoint import load
 from model.training.copying import fit_copy_gate, fit_project_gate
 from model.training.documents import read_documents
+from model.training.growth import deepened
 from model.training.packed import prepare
 from model.training.trigrams import count_trigrams
 
@@ -32,8 +33,10 @@ def export(checkpoint: Path, corpus: Path, folder: Path, name: str, start: Path 
     network = Network(TypeAdapter(NetworkConfig).validate_python(state["config"]))
     network.load_state_dict(state.get("average", state["network"]))
     if start and share:
-        for weight, before in zip(network.parameters(), load_model(start).network.parameters(), strict=True):
-            weight.data.lerp_(before.to(weight.dtype), share)
+        before = load_model(start)
+        grown = deepened(before.network.state_dict(), before.card.network.layers, network.config.layers)
+        for name, weight in network.named_parameters():
+            weight.data.lerp_(grown[name].to(weight.dtype), share)
     manifest = (corpus / "manifest.json").read_bytes()
     packages = json.loads(manifest)["packages"]
     size = round(parameters(network) / 1e6, 1)

@@ -36,6 +36,7 @@ from model.engine.engine import fastest_dtype
 from model.tokenization.tokenizer import Tokenizer
 from model.training import checkpoint, durable
 from model.training.examples import Windows
+from model.training.growth import deepened
 from model.training.muon import Muon
 from model.training.objective import Batch, Losses, attention_bias, losses, make_batch
 from model.training.packed import Shuffled, interleaved, prepare
@@ -60,7 +61,7 @@ class Run:
     corpus: Path  # holds train.jsonl, decay.jsonl, heldout.jsonl and tokenizer.json; packed windows are cached in it
     folder: Path  # checkpoints and log
     tokens: int
-    start: Path | None = None  # folder of a model whose weights a new run goes on from; None: random ones
+    start: Path | None = None  # folder of a model, as wide and at most as deep, to go on from; None: random weights
     decay_only: bool = False  # no plateau: the rate falls from the first step on, and all windows are those of the decay
     rate: float = 1.0  # times the usual learning rates
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -187,7 +188,7 @@ def _train(run: Run, rank: int) -> None:
         averaged = state.get("average")
     elif run.start:
         model = load_model(run.start)
-        network.load_state_dict(model.network.state_dict())
+        network.load_state_dict(deepened(model.network.state_dict(), model.card.network.layers, run.network.layers))
         before = model.card.trained_tokens
     average = copy.deepcopy(network)
     if averaged is not None:

@@ -36,10 +36,10 @@ class Recipe:
     device: str
     threads: int | None
     width: int
-    layers: int
+    layers: int | None  # None: as many as `start` has
     name: str
     workers: int = 1
-    start: Path | None = None  # a model to go on from: its weights, its vocabulary, its shape
+    start: Path | None = None  # a model to go on from: its weights, its vocabulary, its width
     canvases: bool = True  # False: an autoregressive twin
     decay_only: bool = False
     rate: float = 1.0
@@ -60,11 +60,14 @@ def follow(recipe: Recipe, decontaminate: Sequence[Path], corpus_only: bool) -> 
             shutil.copy(recipe.start / vocabulary.name, vocabulary)
         if hashlib.sha256(vocabulary.read_bytes()).hexdigest() != card.sha256[vocabulary.name]:
             raise ValueError(f"{vocabulary} is not the vocabulary of the model in {recipe.start}: use another corpus folder")
-        network = card.network
+        network = replace(card.network, layers=recipe.layers or card.network.layers)
+        if network.layers < card.network.layers:
+            raise ValueError(f"the model in {recipe.start} has {card.network.layers} layers: it can get more, not fewer")
     else:
         if not vocabulary.exists():
             learn_vocabulary(_sample(recipe.corpus)).save(vocabulary)
-        network = NetworkConfig(width=recipe.width, layers=recipe.layers, heads=recipe.width // 64)
+        network = NetworkConfig(width=recipe.width, heads=recipe.width // 64)
+        network = replace(network, layers=recipe.layers or network.layers)
     add_to_manifest(recipe.corpus, vocabulary.name)
     if corpus_only:
         prepare(recipe.corpus, recipe.tokens)

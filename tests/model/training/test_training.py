@@ -16,7 +16,7 @@ import torch
 from conftest import random_network
 from toy_run import SOURCE, run_of, write_toy_corpus
 
-from model.architecture.network import NetworkConfig
+from model.architecture.network import Network, NetworkConfig
 from model.checkpoints.store import BUNDLED, load_model
 from model.infilling.alike import names_in
 from model.infilling.copies import FEATURES, CopyGate, Followers
@@ -28,6 +28,7 @@ from model.training.copying import fit_project_gate
 from model.training.documents import Document, read_documents
 from model.training.examples import Sibling, Windows, encode_example, pack_documents, sample_example
 from model.training.export import export
+from model.training.growth import deepened
 from model.training.loop import AVERAGE_POWER, learning_rate, train
 from model.training.muon import Muon
 from model.training.objective import attention_bias, losses, make_batch
@@ -60,6 +61,32 @@ def test_a_run_goes_on_from_a_model(corpus: Path, tmp_path: Path) -> None:
     assert card.trained_tokens == first.trained_tokens + 2048 * 5
     ended, went_on = ((tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("first", "second"))
     assert json.loads(went_on[0])["next_token"] < json.loads(ended[-1])["next_token"]
+
+
+def test_a_deeper_network_begins_as_the_model_that_it_goes_on_from_and_learns_in_its_new_layers(
+    corpus: Path, tmp_path: Path
+) -> None:
+    small = run_of(corpus, tmp_path / "small", 2)
+    export(train(small), corpus, tmp_path / "model", "toy")
+    model = load_model(tmp_path / "model").network
+    deep = replace(small, folder=tmp_path / "deep", start=tmp_path / "model", network=replace(small.network, layers=5))
+    grown = Network(deep.network)
+    grown.load_state_dict(deepened(model.state_dict(), 2, 5))
+    x, positions, bias = torch.randn(1, 9, 64), torch.arange(9)[None], torch.full((9, 9), float("-inf")).triu(1)
+    assert torch.equal(grown(x, positions, bias), model(x, positions, bias))
+    after = load(train(deep))["network"]
+    assert all(bool(after[f"blocks.{number}.down.weight"].any()) for number in range(5))
+    export(deep.folder / "checkpoint.pt", corpus, tmp_path / "half", "toy", tmp_path / "model", 0.5)
+    export(deep.folder / "checkpoint.pt", corpus, tmp_path / "whole", "toy", tmp_path / "model", 1.0)
+    half, whole = (load_model(tmp_path / name).network for name in ("half", "whole"))
+    assert torch.equal(whole(x, positions, bias), model.bfloat16().float()(x, positions, bias))
+    assert not torch.equal(half(x, positions, bias), whole(x, positions, bias))
+
+
+def test_a_model_gets_no_fewer_layers(corpus: Path, tmp_path: Path) -> None:
+    recipe = Recipe(corpus, tmp_path / "run", tmp_path / "model", 2048, "cpu", None, 64, 2, "toy", start=BUNDLED)
+    with pytest.raises(ValueError, match="it can get more, not fewer"):
+        follow(recipe, [], corpus_only=True)
 
 
 def test_what_is_exported_is_the_average_over_the_run_most_of_it_over_its_end(corpus: Path, tmp_path: Path) -> None:
