@@ -21,8 +21,10 @@ from serving import PATIENT, engines, until
 from lsp_server import remote, shared
 from lsp_server.engine import ServerAway
 from lsp_server.shared import CannotShare, SharedEngine, running
+from model.checkpoints.store import BUNDLED, read_card
 from model.infilling.request import InfillRequest
 
+NAME = read_card(BUNDLED).name
 REQUEST = InfillRequest(("def add(a, b):\n    return ", "\n"), single_line=True)
 
 
@@ -45,12 +47,12 @@ def test_two_windows_share_one_engine_that_leaves_after_the_last(runtime: Path) 
     (path,) = runtime.glob("*.sock")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
-    assert first.name == "quickfill-8m"
-    assert running() == ["quickfill-8m, windows: 3"]
+    assert first.name == NAME
+    assert running() == [f"{NAME}, windows: 3"]
     assert first.infill(REQUEST, "a").candidates == second.infill(REQUEST, "a").candidates
     first.close()
     third.close()
-    until(lambda: running() == ["quickfill-8m, windows: 1"], "the two that have left are noticed")
+    until(lambda: running() == [f"{NAME}, windows: 1"], "the two that have left are noticed")
     with pytest.raises(psutil.TimeoutExpired):
         process.wait(3)  # longer than it would stay alone
     second.close()
@@ -68,7 +70,7 @@ def test_an_engine_that_is_killed_is_there_again_for_every_window(runtime: Path)
     assert [window.infill(REQUEST, "a").candidates for window in windows] == [before, before]
     assert renewed == ["first", "second"]  # each tells the new one what it knew of the workspace
     assert len(engines(runtime)) == 1
-    assert running() == ["quickfill-8m, windows: 2"]
+    assert running() == [f"{NAME}, windows: 2"]
 
 
 def test_an_engine_that_ends_again_and_again_is_left_alone(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:

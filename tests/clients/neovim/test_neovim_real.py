@@ -9,7 +9,9 @@ import pytest
 
 from clients.neovim.real_neovim import REAL_SERVER, Editor, Start, eventually, set_up
 from lsp_server.shared import running
+from model.checkpoints.store import BUNDLED, read_card
 
+NAME = read_card(BUNDLED).name
 TEXT = """class Account:
     def __init__(self, owner, balance):
         self.owner = owner
@@ -170,7 +172,7 @@ def test_the_status_names_the_model(account: Editor) -> None:
     eventually("the status", lambda: account.statusline == "Quickfill: ready")
     account.nvim.command("Quickfill status")
     [message] = eventually("the status", lambda: account.messages)
-    assert message == "Quickfill: ready; model quickfill-8m"
+    assert message == f"Quickfill: ready; model {NAME}"
 
 
 def test_a_home_that_cannot_be_written_and_a_proxy_that_leads_nowhere_stop_nothing(neovim: str, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from clients.vscode.desk import shell_program
 from clients.vscode.workbench import Home, Window, browser_page, served, wait_for
+from model.checkpoints.store import BUNDLED, read_card
 
+READY = rf"ready \({re.escape(read_card(BUNDLED).name)}\)"
 TEXT = """class Account:
     def __init__(self, owner, balance):
         self.owner = owner
@@ -39,7 +41,7 @@ def window(vsix: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Win
 def account(window: Window, name: str) -> str:
     """A file whose cursor stands behind `self.balance += `; returns what is suggested there."""
     window.open(name, TEXT)
-    window.wait_for_status(r"ready \(quickfill-8m\)")
+    window.wait_for_status(READY)
     window.type(" ")
     return wait_for(window.ghost, "a suggestion")
 
@@ -83,7 +85,7 @@ def test_candidates_are_cycled_and_the_shown_one_is_taken(window: Window) -> Non
 def test_text_to_the_right_is_led_up_to_and_not_doubled(window: Window) -> None:
     before, after = "def area(width, height):\n    return width * height\n\n\nprint(area(", ", 4))\n"
     window.open("right.py", before + after)
-    window.wait_for_status(r"ready \(quickfill-8m\)")
+    window.wait_for_status(READY)
     for _ in range(len(after)):
         window.press("ArrowLeft")
     window.press("Control+Alt+t")
@@ -96,7 +98,7 @@ def test_text_to_the_right_is_led_up_to_and_not_doubled(window: Window) -> None:
 def test_holes_are_filled_all_at_once_and_one_undo_takes_it_back(window: Window) -> None:
     text = "def area(width, height):\n    ___ = width * height\n    return ___\n"
     window.open("holes.py", text)
-    window.wait_for_status(r"ready \(quickfill-8m\)")
+    window.wait_for_status(READY)
     window.run_command("Quickfill: Fill the Holes")
     pattern = re.compile(r"def area\(width, height\):\n    (.*) = width \* height\n    return (.*)\n")
 
@@ -119,7 +121,7 @@ def test_what_the_model_sees_is_shown_as_a_page(window: Window) -> None:
 
 def test_the_status_says_why_nothing_is_suggested_in_a_comment(window: Window) -> None:
     window.open("comment.py", "x = 1\n")
-    window.wait_for_status(r"ready \(quickfill-8m\)")
+    window.wait_for_status(READY)
     window.type("# what comes next")
     window.expect_saved("comment.py", "x = 1\n# what comes next")
     window.wait_for_status("Nothing was suggested last: .*comment")
