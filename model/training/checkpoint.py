@@ -34,9 +34,10 @@ class State(TypedDict):
     tokens_before: int  # those the weights that the run began with had been trained on
     config: dict[str, int | float]
     canvases: NotRequired[bool]  # False: an autoregressive twin; absent in runs from before there were twins
+    decaying: NotRequired[bool]  # absent in runs from before it was written down
 
 
-_PARTS = State.__annotations__.keys() - {"average", "canvases"}
+_PARTS = State.__annotations__.keys() - {"average", "canvases", "decaying"}
 
 
 def save(folder: Path, state: State) -> None:

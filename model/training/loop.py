@@ -176,6 +176,7 @@ def _train(run: Run, rank: int) -> None:
     decay_from = 0.0 if run.decay_only else DECAY_FROM
     last = run.folder / checkpoint.LAST
     averaged = None
+    decaying = run.decay_only
     step = done = before = 0
     if last.exists():
         state = checkpoint.load(last, device)
@@ -186,6 +187,7 @@ def _train(run: Run, rank: int) -> None:
             optimizer.load_state_dict(saved)
         step, done, before = state["step"], state["tokens"], state["tokens_before"]
         averaged = state.get("average")
+        decaying = state.get("decaying", done / run.tokens >= decay_from)
     elif run.start:
         model = load_model(run.start)
         network.load_state_dict(deepened(model.network.state_dict(), model.card.network.layers, run.network.layers))
@@ -214,6 +216,7 @@ def _train(run: Run, rank: int) -> None:
             "tokens_before": before,
             "config": asdict(run.network),
             "canvases": run.canvases,
+            "decaying": decaying,
         }
         checkpoint.save(run.folder, state)
 
@@ -230,11 +233,12 @@ def _train(run: Run, rank: int) -> None:
         began, at_start, recent = time.perf_counter(), done, 0.0
         while done < run.tokens and not stop:
             progress = done / run.tokens
-            source, mixed_in = (long, decay) if progress >= decay_from else (short, None)
-            canvases = run.canvases and progress >= decay_from
-            if rank == 0 and not run.decay_only and progress >= decay_from > (done - run.tokens_per_step) / run.tokens:
+            if rank == 0 and progress >= decay_from and not decaying:
                 save()
                 durable.write(run.folder / "plateau.pt", last.read_bytes())
+            decaying = progress >= decay_from
+            source, mixed_in = (long, decay) if decaying else (short, None)
+            canvases = run.canvases and decaying
             own = _step(run, rank, network, objective, source, mixed_in, tokenizer, step, canvases, device)
             updated = [p for p in network.parameters() if p.grad is not None]
             next_token, canvas, asked_to_stop = _sum_over_workers(run, updated, [*own, float(bool(stopping))])

@@ -133,6 +133,18 @@ def test_a_decay_alone_meets_long_windows_with_canvases_at_a_falling_rate(corpus
     assert rates == [1.0, 0.75, 0.5, 0.0]
 
 
+def test_a_schedule_that_is_shortened_on_resuming_keeps_what_its_decay_starts_from(corpus: Path, tmp_path: Path) -> None:
+    train(run_of(corpus, tmp_path / "long", 7))
+    (tmp_path / "short").mkdir()
+    shutil.copy(tmp_path / "long" / "plateau.pt", tmp_path / "short" / "checkpoint.pt")  # stopped there
+    train(run_of(corpus, tmp_path / "short", 6))  # of which five are done, more than its plateau has
+    long, short = (load(tmp_path / name / "plateau.pt") for name in ("long", "short"))
+    assert (long["step"], short["step"]) == (5, 5)
+    assert torch.equal(long["network"]["embedding.weight"], short["network"]["embedding.weight"])
+    train(run_of(corpus, tmp_path / "short", 7))  # goes on within its decay
+    assert load(tmp_path / "short" / "plateau.pt")["step"] == 5
+
+
 def test_muon_steps_as_the_library_s_does_in_any_dtype() -> None:
     torch.manual_seed(0)
     start = [torch.randn(shape) for shape in ((48, 16), (16, 64), (16, 64))]
