@@ -109,8 +109,8 @@ def bench_typing(
 @benchmarks.command("step")
 def bench_step(
     shapes: Annotated[
-        str, typer.Option("--shapes", help="Of 8M, 30M, 0.5B and 7B, separated by commas; weights are random.")
-    ] = "8M,30M",
+        str, typer.Option("--shapes", help="Of 12M, 30M, 0.5B and 7B, separated by commas; weights are random.")
+    ] = "12M,30M",
     rows: Annotated[str, typer.Option("--rows", help="Rows of a pass, separated by commas.")] = "1,16,64",
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Passes of each kind.")] = 20,
     device: DeviceOption = "cpu",

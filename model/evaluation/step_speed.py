@@ -21,7 +21,7 @@ from model.engine.session import Session
 from model.infilling.passes import text_segment
 
 SHAPES = {
-    "8M": NetworkConfig(),
+    "12M": NetworkConfig(layers=12),  # the bundled model's
     "30M": NetworkConfig(width=512, layers=8, heads=8),
     "0.5B": NetworkConfig(vocabulary=32_768, width=1536, layers=16, heads=24),
     "7B": NetworkConfig(vocabulary=32_768, width=4096, layers=32, heads=64),

@@ -62,7 +62,7 @@ async def test_the_item_replaces_the_word_that_is_typed_by_the_word_and_what_fol
 async def test_a_suggestion_of_several_lines_is_shown_whole_beside_the_popup(client: LanguageClient) -> None:
     method = "    def {0}(self, key):\n        if key not in self.{0}s:\n            raise KeyError(key)\n"
     method += "        return self.{0}s[key]\n\n"
-    text = "class Store:\n" + method.format("item") + method.format("user") + "    def order(self, key):\n"
+    text = "class Store:\n" + method.format("item") + method.format("user") + "    def group(self, key):\n"
     uri = "file:///project/pairs.py"
     client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, text)))
     (item,) = (await popup(client, 11, 25, uri)).items

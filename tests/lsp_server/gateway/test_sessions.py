@@ -299,7 +299,7 @@ async def test_the_language_server_suggests_through_it(server: Serving, monkeypa
 
 LINE = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
 GARDEN = InfillRequest(
-    ("import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = glox", "\n"),
+    ("import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = gloxinia_", "\n"),
     project=("garden", "weeds.py"),
     single_line=True,
     branches=0,
@@ -311,7 +311,7 @@ def test_a_project_that_was_told_in_several_messages_is_copied_from(server: Serv
     texts = {f"{number}.py": f"x = {number}\n" * 40_000 for number in range(4)}
     remote.tell("garden", {"first.py": f"def plant(alpha_bed, beta_bed):\n    {LINE}\n", **texts}, whole=True).result()
     until(lambda: remote.infill(GARDEN).knows_project, "the project")
-    assert remote.infill(GARDEN).candidates[0].text == "inia_quotient(alpha_bed, beta_bed)"
+    assert remote.infill(GARDEN).candidates[0].text == "quotient(alpha_bed, beta_bed)"
     other = RemoteEngine(server.address, TOKEN)
     assert other.infill(GARDEN).knows_project  # the same person, in another window
     other.close()

@@ -13,7 +13,7 @@ from model.infilling.request import InfillRequest
 
 LINE = "quotient = gloxinia_quotient(alpha_bed, beta_bed)"
 FILE = f"def plant(alpha_bed, beta_bed):\n    {LINE}\n    return quotient\n"
-TYPED = "import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = glox"
+TYPED = "import os\n\n\ndef weed(alpha_bed, beta_bed):\n    quotient = gloxinia_"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_what_stands_in_another_file_is_copied_as_long_as_it_stands_there(engine
     engine.tell("garden", {"plants.py": FILE}, whole=True).result()
     assert TYPED.rpartition("\n")[2].strip() + written(engine) == LINE
     engine.tell("garden", {"plants.py": FILE.replace("_quotient", "_product")}).result()
-    assert written(engine).startswith("inia_product")
+    assert written(engine).startswith("product")
     engine.tell("garden", {}, ["plants.py"]).result()
     assert written(engine) not in LINE
 

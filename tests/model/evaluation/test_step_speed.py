@@ -13,16 +13,16 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_pass_is_measured_for_each_number_of_rows_and_never_beats_the_machine() -> None:
-    found = json.loads(run("--shapes", "8M", "--rows", "1,16", "--rounds", "3", "--json").stdout)
+    found = json.loads(run("--shapes", "12M", "--rows", "1,16", "--rounds", "3", "--json").stdout)
     assert [(step["shape"], step["way"], step["rows"], step["parameters"]) for step in found["steps"]] == [
-        ("8M", "kernels", 1, 8388864),
-        ("8M", "kernels", 16, 8388864),
+        ("12M", "kernels", 1, 11534592),
+        ("12M", "kernels", 16, 11534592),
     ]
     assert all(0 < step["floor_ms"] < step["ms"] for step in found["steps"])
 
 
 def test_what_cannot_be_measured_gets_one_line() -> None:
-    for arguments, complaint in ((["--shapes", "9M"], "8M, 30M, 0.5B, 7B"), (["--device", "tpu"], "device must be cpu")):
+    for arguments, complaint in ((["--shapes", "9M"], "12M, 30M, 0.5B, 7B"), (["--device", "tpu"], "device must be cpu")):
         done = run(*arguments)
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
         assert complaint in done.stderr

@@ -27,6 +27,7 @@ def calibrated(engine: Engine, whole: Table, parts: Table) -> Engine:
     return Engine(replace(engine.model, calibration=Calibration(whole=whole, parts=parts, packages=(), cases=0)))
 
 
+READS = "import json\n\n\ndef load(path):\n    with open(path) as file:\n        return "  # and the model writes `file.read()`
 TABLE = Table(scores=(-20.0, 0.0), confidences=(0.0, 1.0))
 
 
@@ -90,9 +91,7 @@ def test_letters_that_are_typed_already_count_for_nothing(random_engine: Engine)
 
 def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_made(bundled: Engine) -> None:
     engine = calibrated(bundled, TABLE, TABLE)
-    request = InfillRequest(
-        ("import os\n\n\ndef home(user):\n    return os.", "\n"), single_line=True, allow_empty=False, branches=0
-    )
+    request = InfillRequest((READS, "\n"), single_line=True, allow_empty=False, branches=0)
     whole = engine.infill(request).candidates[0]
     assert whole.confidence is not None
     assert whole.parts
@@ -112,7 +111,7 @@ def test_below_the_threshold_a_suggestion_is_cut_to_what_holds_or_not_made(bundl
 def test_a_whole_text_can_be_surer_than_a_part_that_is_as_likely(bundled: Engine) -> None:
     """Each has its own table: the whole line is shown where its table says so, whatever the other one says of its parts."""
     doubtful = Table(scores=(-20.0, 0.0), confidences=(0.0, 0.2))
-    request = InfillRequest(("import os\n\n\ndef home(user):\n    return os.", "\n"), single_line=True, branches=0)
+    request = InfillRequest((READS, "\n"), single_line=True, branches=0)
     whole = calibrated(bundled, TABLE, TABLE).infill(request).candidates[0]
     assert whole.parts
     assert whole.confidence is not None
