@@ -122,10 +122,10 @@ def test_a_renamed_function_is_renamed_in_another_file_too(start: Start, tmp_pat
     text = "def deposit_money(account, amount):\n    account.balance += amount\n"
     editor.open("bank.py", text)
     editor.until_attached()
-    editor.type("wcwadd_money<Esc>")
+    editor.type("wcwcredit<Esc>")
 
     def proposed() -> bool:
-        if editor.lua("return require('quickfill.next_edit').shown()") == "add_money":
+        if editor.lua("return require('quickfill.next_edit').shown()") == "credit":
             return True
         editor.nvim.command("Quickfill next_edit")
         time.sleep(1)  # files are read in the background, and the server asks the model
@@ -134,11 +134,11 @@ def test_a_renamed_function_is_renamed_in_another_file_too(start: Start, tmp_pat
     eventually("a proposal", proposed)
     assert Path(str(editor.nvim.api.buf_get_name(0))).name == "pay.py"
     editor.until_attached()
-    assert any("deposit_money" in row and "add_money" in row for row in editor.screen)
+    assert any("deposit_money" in row and "credit" in row for row in editor.screen)
     editor.nvim.command("Quickfill next_edit")
-    assert editor.text in (use.replace("deposit", "add", 1), use[::-1].replace("tisoped", "dda", 1)[::-1])
+    assert editor.text in (use.replace("deposit_money", "credit", 1), use[::-1].replace("yenom_tisoped", "tiderc", 1)[::-1])
     editor.type("<C-o>")
-    assert editor.text == text.replace("deposit", "add")
+    assert editor.text == text.replace("deposit_money", "credit")
 
 
 def test_holes_are_filled_all_at_once_and_one_undo_takes_it_back(account: Editor) -> None:
