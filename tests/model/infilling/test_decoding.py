@@ -258,6 +258,9 @@ def test_a_line_that_would_not_end_gives_way_to_one_that_does(bundled: Engine) -
             request = InfillRequest(parts, single_line=True, allow_empty=False, max_tokens=max_tokens)
             several = bundled.infill(replace(request, candidates=WAYS_OUT)).candidates
             assert bool(bundled.infill(request).candidates) == bool(several)
+    endless = InfillRequest(("assert ", "\n"), single_line=True, allow_empty=False, max_tokens=8)
+    assert not bundled.infill(replace(endless, passes=64)).candidates  # with so many and no more, nothing else is tried
+    assert bundled.infill(endless).candidates
 
 
 def test_several_holes_are_filled_in_turn_each_seeing_the_text_of_those_before(bundled: Engine) -> None:
