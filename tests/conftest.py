@@ -8,6 +8,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # of several processes each has a core, and so have the servers that it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
@@ -21,6 +25,16 @@ from model.tokenization.tokenizer import Tokenizer
 # A machine that has other work, or compiles a kernel, takes longer for one example than for another: that is no failure.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
+
+
+TOGETHER = [Path(__file__).parent / part for part in ("clients", "model/training")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file that share an editor or a trained model run in one process; others go wherever there is room."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in TOGETHER):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)

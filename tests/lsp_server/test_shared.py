@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -29,14 +30,16 @@ REQUEST = InfillRequest(("def add(a, b):\n    return ", "\n"), single_line=True)
 
 
 @pytest.fixture
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A machine of its own, on which no engine runs; afterwards none does either."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(remote, "PATIENCE", PATIENT)
     monkeypatch.setattr(shared, "START", PATIENT)
-    yield tmp_path / "quickfill"
-    for process in engines(tmp_path):
-        process.kill()
+    with TemporaryDirectory() as folder:  # whose path, unlike that of `tmp_path`, is always short enough for a socket
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder) / "quickfill"
+        for process in engines(Path(folder)):
+            process.kill()
+            process.wait(PATIENT)
 
 
 def test_two_windows_share_one_engine_that_leaves_after_the_last(runtime: Path) -> None:
@@ -140,7 +143,7 @@ async def test_where_nothing_can_be_shared_the_window_has_its_own(runtime: Path,
     (tmp_path / "file").touch()
     assert await suggested(await opened({"XDG_RUNTIME_DIR": str(tmp_path / "file")}))
     assert await suggested(await opened({}), {"shared_engine": False})
-    assert engines(tmp_path) == []
+    assert engines(runtime) == []
 
 
 def test_the_log_of_the_engine_holds_no_code(runtime: Path) -> None:
