@@ -52,14 +52,17 @@ class Network(nn.Module):
         weight = self.embedding.weight
         return _norm(F.embedding(tokens, weight) + F.embedding(marks, weight) + self.canvas)
 
-    def forward(self, x: Tensor, positions: Tensor, bias: Tensor, causal_rows: int = 0) -> Tensor:
+    def forward(
+        self, x: Tensor, positions: Tensor, bias: Tensor, causal_rows: int = 0, rotation: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
         """Rows through all layers; returns the last hidden states (batch, rows, width).
 
         x: (batch, rows, width). positions: (batch, rows). bias: 0 where a row sees another and -inf where not,
         broadcastable to (batch, 1, rows, rows); what is outside its window, no row sees. `causal_rows` promises that of the
-        first so many rows none sees a later one: what the bias hides there is not computed.
+        first so many rows none sees a later one: what the bias hides there is not computed. `rotation` is that of the
+        positions in the dtype of x, from who compiles this: a compiler computes what is made here anew for every layer.
         """
-        cos, sin = (part[:, None] for part in self.rotation(positions, x.dtype))
+        cos, sin = (part[:, None] for part in rotation or self.rotation(positions, x.dtype))
         if x.shape[1] > self.config.window:
             far = positions[:, None, :, None] - positions[:, None, None, :] >= self.config.window
             bias = bias.masked_fill(far, float("-inf"))

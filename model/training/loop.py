@@ -38,7 +38,7 @@ from model.training import checkpoint, durable
 from model.training.examples import Windows
 from model.training.growth import deepened
 from model.training.muon import Muon
-from model.training.objective import Batch, Losses, attention_bias, losses, make_batch
+from model.training.objective import Batch, Losses, Sight, losses, make_batch, sight
 from model.training.packed import Shuffled, interleaved, prepare
 
 # Of the run. Before: next-token loss alone. From here on the rate falls, the windows are long, the decay's code is among them,
@@ -311,7 +311,7 @@ def _step(
     run: Run,
     rank: int,
     network: Network,
-    objective: Callable[[Network, Batch, Tensor], tuple[Losses, Tensor, Tensor]],
+    objective: Callable[[Network, Batch, Sight], tuple[Losses, Tensor, Tensor]],
     source: Shuffled,
     mixed_in: Shuffled | None,
     tokenizer: Tokenizer,
@@ -333,7 +333,7 @@ def _step(
         chosen, place = (source, whole) if mixed_in is None else interleaved(source, mixed_in, whole)
         rows = chosen.rows(place * at_once, min(at_once, per_step - number * at_once))
         batch = make_batch(chosen.windows, rows, tokenizer, rng, canvases).to(device)
-        found, _, _ = objective(network, batch, attention_bias(batch, _computing_dtype(device)))
+        found, _, _ = objective(network, batch, sight(network, batch, _computing_dtype(device)))
         share = len(rows) / per_step
         (found.total * share).backward()
         sums += torch.stack([found.next_token.detach(), found.canvas.detach()]) * share
@@ -355,7 +355,7 @@ def evaluate(network: Network, heldout: Windows, tokenizer: Tokenizer, device: t
     for start in range(0, HELDOUT_WINDOWS, 8):
         batch = make_batch(heldout, np.arange(start, start + 8) % len(heldout.tokens), tokenizer, rng, canvases)
         there = batch.to(device)
-        found, right, right_slots = losses(network, there, attention_bias(there, _computing_dtype(device)))
+        found, right, right_slots = losses(network, there, sight(network, there, _computing_dtype(device)))
         totals.append((float(found.next_token), float(found.hole), float(found.canvas)))
         hole = heldout.hole[np.arange(start, start + 8) % len(heldout.tokens)]
         right, right_slots = right.cpu(), right_slots.cpu()

@@ -45,6 +45,14 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Sight:
+    """Which rows see which, and the rotary positions of all: what is the same in every layer of a pass."""
+
+    bias: Tensor  # (batch, 1, rows, rows), in the dtype of the computation: 0 where a row may look, -inf elsewhere
+    rotation: tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
 class Losses:
     """`next_token`, `hole` and `canvas` are mean nats: of all next tokens, of those in holes, of the masked slots (0 without)."""
 
@@ -160,8 +168,8 @@ def _noise(size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     return np.arange(size) >= int(rng.integers(size))
 
 
-def attention_bias(batch: Batch, dtype: torch.dtype) -> Tensor:
-    """0 where a row may look, -inf elsewhere: (batch, 1, rows, rows), text rows before canvas rows."""
+def sight(network: Network, batch: Batch, dtype: torch.dtype) -> Sight:
+    """What the network's pass over a batch needs, text rows before canvas rows. Made before a compiled pass, not in it."""
     length, slots = batch.tokens.shape[1], batch.slots.shape[1]
     device = batch.tokens.device
     index = torch.arange(length, device=device)
@@ -172,21 +180,26 @@ def attention_bias(batch: Batch, dtype: torch.dtype) -> Tensor:
         owner = torch.gather(batch.segment, 1, batch.anchors.clamp(min=0))
         sees[:, length:, :length] = (owner[:, :, None] == batch.segment[:, None, :]) & (index <= batch.anchors[:, :, None])
         sees[:, length:, length:] = batch.groups[:, :, None] == batch.groups[:, None, :]
-    return torch.zeros(sees.shape, dtype=dtype, device=device).masked_fill(~sees, float("-inf"))[:, None]
+    bias = torch.zeros(sees.shape, dtype=dtype, device=device).masked_fill(~sees, float("-inf"))[:, None]
+    return Sight(bias, network.rotation(_positions(batch), dtype))
 
 
-def losses(network: Network, batch: Batch, bias: Tensor) -> tuple[Losses, Tensor, Tensor]:
+def _positions(batch: Batch) -> Tensor:
+    """Of text rows and canvas rows."""
+    return torch.cat([batch.positions, batch.slot_positions], 1)
+
+
+def losses(network: Network, batch: Batch, seen: Sight) -> tuple[Losses, Tensor, Tensor]:
     """The losses, and which next tokens and which slots the network gets right (bool, for the two target arrays).
 
-    `bias` is `attention_bias` in the dtype of the computation. No shape depends on the data: this can be compiled.
+    No shape depends on the data: this can be compiled.
     """
     length = batch.tokens.shape[1]
-    x, positions, targets = network.embed(batch.tokens), batch.positions, batch.next_tokens
+    x, targets = network.embed(batch.tokens), batch.next_tokens
     if batch.slots.shape[1]:
         x = torch.cat([x, network.embed_slots(batch.slots, batch.marks)], 1)
-        positions = torch.cat([positions, batch.slot_positions], 1)
         targets = torch.cat([targets, batch.slot_targets], 1)
-    hidden = network(x.to(bias.dtype), positions, bias, causal_rows=length)
+    hidden = network(x.to(seen.bias.dtype), _positions(batch), seen.bias, causal_rows=length, rotation=seen.rotation)
     logits = network.logits(hidden).float()
     wanted = targets != IGNORED
     chosen = torch.gather(logits, 2, targets.clamp(min=0)[:, :, None])[:, :, 0]

@@ -31,7 +31,7 @@ from model.training.export import export
 from model.training.growth import deepened
 from model.training.loop import AVERAGE_POWER, learning_rate, train
 from model.training.muon import Muon
-from model.training.objective import attention_bias, losses, make_batch
+from model.training.objective import losses, make_batch, sight
 from model.training.packed import DECAY_SHARE, Shuffled, interleaved
 from model.training.recipe import Recipe, follow
 
@@ -238,13 +238,13 @@ def test_the_trained_reading_is_the_served_one_and_canvases_do_not_touch_it(corp
     found = {}
     for canvases in (False, True):
         batch = make_batch(windows, rows, tokenizer, np.random.default_rng(0), canvases)
-        found[canvases] = float(losses(network, batch, attention_bias(batch, torch.float64))[0].next_token)
+        found[canvases] = float(losses(network, batch, sight(network, batch, torch.float64))[0].next_token)
     assert found[True] == pytest.approx(found[False], abs=1e-5)
     first = windows.tokens[0][windows.segment[0] == 1].astype(int).tolist()
     one = Windows(*(array[:1].copy() for array in (windows.tokens, windows.segment, windows.hole)))
     one.segment[0][one.segment[0] != 1] = 0
     batch = make_batch(one, np.arange(1), tokenizer, np.random.default_rng(0), False)
-    trained = float(losses(network, batch, attention_bias(batch, torch.float64))[0].next_token)
+    trained = float(losses(network, batch, sight(network, batch, torch.float64))[0].next_token)
     each = []
     for position in range(len(first) - 1):
         if first[position + 1] < tokenizer.ordinary or first[position + 1] == tokenizer.eos:
@@ -261,7 +261,7 @@ def test_a_compiled_step_has_the_gradients_of_one_that_is_not(corpus: Path, toke
     found = []
     for step in (losses, torch.compile(losses, backend="aot_eager", dynamic=False)):
         network.zero_grad(set_to_none=True)
-        step(network, batch, attention_bias(batch, torch.float32))[0].total.backward()
+        step(network, batch, sight(network, batch, torch.float32))[0].total.backward()
         found.append([weight.grad for weight in network.parameters() if weight.grad is not None])
     assert len(found[0]) == len(found[1]) == len(list(network.parameters()))
     for expected, own in zip(*found, strict=True):
