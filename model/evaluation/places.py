@@ -71,16 +71,17 @@ def find_places(
 
 
 def _draw(rng: np.random.Generator, document: Document) -> tuple[str, str, str] | None:
-    """Prefix, hidden lines and suffix; the prefix ends in a place where no token is cut."""
+    """Prefix, hidden lines and suffix; the prefix ends in a place where no token is cut, the suffix begins with a line's end."""
     starts = [0, *(number + 1 for number, character in enumerate(document.text) if character == "\n")]
     first = int(rng.integers(1, len(starts)))
     last = min(len(starts) - 1, first + int(rng.integers(*HIDDEN_LINES)))
+    end = starts[last] - 1
     line = document.text[starts[first] : starts[min(first + 1, len(starts) - 1)]]
     cuts = [at for at in range(len(line)) if not split_partial_word(document.text[: starts[first] + at])[1]]
     if not line.strip() or not cuts:
         return None
     cut = starts[first] + cuts[int(rng.integers(len(cuts)))]
-    return document.text[:cut], document.text[cut : starts[last]], document.text[starts[last] :]
+    return document.text[:cut], document.text[cut:end], document.text[end:]
 
 
 def _prompts(model: Model, place: tuple[str, str, str], contexts: Sequence[int], least: int, most: int) -> dict[int, Prompt]:
