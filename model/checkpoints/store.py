@@ -134,7 +134,7 @@ def read_trigrams(path: Path) -> TrigramTable:
     """Raises CheckpointError, in one line."""
     try:
         return TrigramTable(**safetensors.numpy.load_file(path))
-    except (safetensors.SafetensorError, TypeError, OSError) as error:
+    except (safetensors.SafetensorError, TypeError, ValueError, OSError) as error:
         raise CheckpointError(f"{path} is not a table of trigrams: {error}") from error
 
 
@@ -152,9 +152,7 @@ def save_model(
     tokenizer.save(folder / _TOKENIZER)
     files = [_WEIGHTS, _TOKENIZER]
     if trigrams is not None:
-        safetensors.numpy.save_file(
-            {"pairs": trigrams.pairs, "tokens": trigrams.tokens, "shares": trigrams.shares}, folder / _TRIGRAMS
-        )
+        safetensors.numpy.save_file(vars(trigrams), folder / _TRIGRAMS)
         files.append(_TRIGRAMS)
     found = {
         "parameters": parameters(network),

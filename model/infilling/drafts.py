@@ -1,14 +1,16 @@
 """What may follow: proposals of every source as one tree, the likeliest nodes first, that a single pass of the check reads.
 
 Knows tokens, sources and how far to trust each. Knows no network and no acceptance: a wrong proposal costs a row, never
-quality. Reading several proposals in one pass as a tree is Miao et al. 2023 (SpecInfer).
+quality. Reading several proposals in one pass as a tree is Miao et al. 2023 (SpecInfer); that the surest source speaks first and
+the others share what it leaves is how compressors of text escape to shorter contexts (Cleary and Witten 1984, PPM).
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,13 @@ from model.checkpoints.trigrams import TrigramTable
 from model.infilling.copies import Text, Trail
 
 COPY, ELSEWHERE, PREVIOUS, SIBLING, TABLE, CANVAS = "copy", "elsewhere", "previous", "sibling", "table", "canvas"  # the sources
-MOST_NODES = 16  # of one pass: on a CPU a pass over a dozen rows costs little more than one over a single row
+MOST_NODES = 19  # of one pass, which reads rows in fours: on a CPU one over twenty costs little more than one over a single row
 LEAST_CHANCE = 0.02  # of a node to be accepted, where no costs are known: below it its row is not worth reading
 # How likely a copied token is to be kept, by the length of the match: where `Trust` begins.
 COPY_TRUST = (0.0, 0.3, 0.45, 0.55, 0.6, 0.65, 0.7, 0.75, 0.85)
+PAIR_TRUST = 0.9  # of what follows a pair of tokens in the table
+MOST_FOLLOWERS = 6  # of what a text says
+_ONE_MAY_ERR = 0.3  # occurrences: what followed once is less sure than what did so often
 _PATIENCE = 20.0  # expected acceptances after which what was seen weighs as much as what was assumed
 
 Trails = tuple[Trail, ...]  # one for each text of a drafter
@@ -32,9 +37,22 @@ class Node:
 
     token: int
     parent: int
-    source: str
+    source: str  # the one that speaks for it most
     sureness: int  # of the source, in steps: what trust is kept by
-    share: float  # how likely it was said to be, its parents being right
+    share: float  # how likely the source said it to be, its parents being right
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """What one source says of the next token: how likely it is right, and of its tokens each one's share of that."""
+
+    source: str
+    sureness: int
+    weight: float
+    followers: Sequence[tuple[int, float]]
+
+    def without(self, forbidden: NDArray[np.bool_]) -> _Guess:
+        return replace(self, followers=[(token, share) for token, share in self.followers if not forbidden[token]])
 
 
 @dataclass
@@ -94,14 +112,10 @@ class Drafter:
 
         def expand(parent: int, depth: int, first: int, second: int, trails: Trails, chance: float) -> None:
             nonlocal order
-            found: dict[int, tuple[float, Node]] = {}
-            for token, share, source, sureness in self._proposals(depth, first, second, trails, slots):
-                trusted = self.trust.corrected(source, sureness, share)
-                if token not in found or trusted > found[token][0]:
-                    found[token] = trusted, Node(token, parent, source, sureness, share)
-            for token, (share, node) in found.items():
-                if depth == 0 and forbidden is not None and forbidden[token]:
-                    continue
+            guesses = self._guesses(depth, first, second, trails, slots)
+            if depth == 0 and forbidden is not None:
+                guesses = [guess.without(forbidden) for guess in guesses]
+            for share, node in self._proposed(parent, guesses):
                 if chance * share >= self.least_chance:
                     order += 1
                     heapq.heappush(open_nodes, (-chance * share, order, parent, depth, second, node, trails))
@@ -114,20 +128,42 @@ class Drafter:
             expand(len(tree.nodes) - 1, depth + 1, before, node.token, tuple(trail.after(node.token) for trail in above), -chance)
         return tree
 
-    def _proposals(
+    def _proposed(self, parent: int, guesses: Sequence[_Guess]) -> Iterator[tuple[float, Node]]:
+        """Nodes with how likely each is: each guess has its say to the extent that those before it may be wrong."""
+        blended: dict[int, float] = defaultdict(float)
+        most: dict[int, tuple[float, Node]] = {}
+        rest = 1.0
+        for guess in guesses:
+            if not guess.followers:
+                continue
+            weight = self.trust.corrected(guess.source, guess.sureness, guess.weight)
+            for token, share in guess.followers:
+                part = rest * weight * share
+                blended[token] += part
+                if token not in most or part > most[token][0]:
+                    most[token] = part, Node(token, parent, guess.source, guess.sureness, rest * guess.weight * share)
+            rest *= 1 - weight
+        return ((share, most[token][1]) for token, share in blended.items())
+
+    def _guesses(
         self, depth: int, first: int, second: int, trails: Trails, slots: Sequence[tuple[int, float]]
-    ) -> list[tuple[int, float, str, int]]:
-        """Tokens with the share that a source gives them, the source, and how sure it is."""
-        found: list[tuple[int, float, str, int]] = []
-        if self.table is not None and first >= 0:
-            found += [(token, share, TABLE, int(share * 8)) for token, share in self.table.followers(first, second)]
-        if depth < len(slots):
-            token, share = slots[depth]
-            found.append((token, share, CANVAS, int(share * 8)))
+    ) -> Sequence[_Guess]:
+        """The surest first, and the table last: a pair says more than a token alone."""
+        found = []
         for (source, _), trail in zip(self.texts, trails, strict=True):
             if source not in self.silent:
                 followers = trail.followers()
-                trust, total = COPY_TRUST[followers.match], followers.counts.total()
-                for token, count in followers.counts.most_common(2):
-                    found.append((token, trust * count / total, source, followers.match))
+                total = followers.counts.total()
+                shares = [(token, count / total) for token, count in followers.counts.most_common(MOST_FOLLOWERS)]
+                found.append(
+                    _Guess(source, followers.match, COPY_TRUST[followers.match] * total / (total + _ONE_MAY_ERR), shares)
+                )
+        if depth < len(slots):
+            token, share = slots[depth]
+            found.append(_Guess(CANVAS, int(share * 8), share, [(token, 1.0)]))
+        found.sort(key=lambda guess: -guess.weight)
+        if self.table is not None and first >= 0:
+            found.append(_Guess(TABLE, 2, PAIR_TRUST, self.table.followers(first, second)))
+        if self.table is not None and second >= 0:
+            found.append(_Guess(TABLE, 1, 1.0, self.table.followers_of_one(second)))
         return found

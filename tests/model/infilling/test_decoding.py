@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from model.architecture.inference import InferenceNetwork
-from model.checkpoints.trigrams import TrigramTable
+from model.checkpoints.trigrams import NOTHING, TrigramTable
 from model.engine.engine import Engine
 from model.engine.job import WAYS_OUT
 from model.engine.session import Session
@@ -37,8 +37,11 @@ SOURCE = inspect.getsource(textwrap)
 GATE = CopyGate((-0.5, *([0.4] * 7), 0.2, -0.3, 0.2, 0.1, -0.5, 0.3))
 COPIER = CopyGate((4.0, *([0.0] * 13)))  # whatever it finds
 CANVAS = Always(PassCosts())
-TABLE = TrigramTable(  # whatever two tokens stand there: something follows
-    np.arange(1 << 16, dtype=np.uint32), np.full((1 << 16, 2), (300, 7), np.uint16), np.full((1 << 16, 2), 200, np.uint8)
+TABLE = TrigramTable(  # whatever token stands there: something follows
+    np.arange(NOTHING << 16, NOTHING * ((1 << 16) + 1), dtype=np.uint32),
+    np.arange(2, 2 * NOTHING + 2, 2, dtype=np.uint32),
+    np.tile(np.array([300, 7], np.uint16), NOTHING),
+    np.tile(np.array([150, 50], np.uint8), NOTHING),
 )
 
 
