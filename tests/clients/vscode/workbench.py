@@ -264,12 +264,15 @@ class Window:
         """The ghost text as painted, its lines joined by line breaks."""
         return str(self.page.evaluate(GHOST)).replace("\u00a0", " ").replace("\u200b", "")
 
+    def lines(self) -> str:
+        """What is painted of the files that are open, ghost text included."""
+        return str(self.page.evaluate("[...document.querySelectorAll('.view-line')].map((line) => line.textContent).join('\\n')"))
+
     def wait_for_ghost(self, text: str) -> None:
         try:
             wait_for(lambda: self.ghost() == text, repr(text))
         except AssertionError as error:
-            text = self.page.evaluate("[...document.querySelectorAll('.view-line')].map((line) => line.textContent)")
-            raise AssertionError(f"{error}; shown was {self.ghost()!r} in {text!r}") from None
+            raise AssertionError(f"{error}; shown was {self.ghost()!r} in {self.lines()!r}") from None
 
     def wait_for_no_ghost(self) -> None:
         wait_for(lambda: self.ghost() == "", "the ghost text to go")
