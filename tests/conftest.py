@@ -1,4 +1,6 @@
-"""Models for the tests (the bundled one, and tiny random ones in any precision), and the shortest session of a client."""
+"""Models for the tests (the bundled one, and tiny random ones in any precision), the shortest session of a client, and
+which tests stay together where several processes run them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,6 @@ from model.tokenization.tokenizer import Tokenizer
 # A machine that has other work, or compiles a kernel, takes longer for one example than for another: that is no failure.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
-
 
 TOGETHER = ("tests/clients/", "tests/model/training/")
 

@@ -12,7 +12,7 @@ from model.checkpoints.trigrams import NOTHING, VOCABULARY, TrigramTable
 from model.training.examples import Windows
 
 MOST_WINDOWS = 120_000
-MOST_PAIRS = 200_000  # the most frequent ones; with what stands behind one token alone 4 MB
+MOST_PAIRS = 200_000  # the most frequent ones; with what stands behind one token alone 5 MB
 MOST_FOLLOWERS = 6  # of a pair
 LEAST_SHARE = 0.02  # of a pair's occurrences that a follower must have
 

@@ -85,6 +85,13 @@ def test_a_token_that_several_sources_name_goes_before_one_that_the_surest_alone
     assert drafted(visible, counted([2, 3, 5], [2, 3, 5]))[0] == [5]
 
 
+def test_where_a_long_passage_recurs_the_table_does_not_overrule_it() -> None:
+    passage = [10, 11, 12, 13, 14, 15, 16, 2, 3]
+    table = counted([2, 3, 8], [2, 3, 8])
+    assert drafted([*passage, 4, 9, *passage], table)[0] == [4]
+    assert drafted([2, 3, 4, 9, 2, 3], table)[0] == [8]
+
+
 def test_what_can_not_stand_first_gives_way_to_what_can() -> None:
     visible = [5, 6, 1, 2, 3, 4, 9, 5, 6, 1, 2, 3]
     table = counted([2, 3, 8])
