@@ -122,7 +122,8 @@ class _Graph:
         for number, segment in enumerate(segments):
             first, own = first_key(segment), bias_of(segment, rows, segment.at + len(segment.tokens))
             held = segment.at - first
-            self._cached[:, :, number, :, :held] = segment.cache.stacked[:, :, :, first : segment.at]
+            for part, rows_held in enumerate((segment.cache.keys, segment.cache.values)):
+                self._cached[:, part, number, :, :held] = rows_held[:, :, first : segment.at]
             bias[number] = float("-inf")
             bias[number, 0, :, :held] = own[:, :held]
             bias[number, 0, :, keys : keys + len(segment.tokens)] = own[:, held:]
@@ -132,8 +133,8 @@ class _Graph:
         """Keys and values of the rows that were read enter their caches."""
         for number, segment in enumerate(segments):
             count, keys = len(segment.tokens), self.size.keys
-            new = self._cached[:, :, number, :, keys : keys + count]
-            segment.cache.stacked[:, :, :, segment.at : segment.at + count] = new
+            for part, rows_held in enumerate((segment.cache.keys, segment.cache.values)):
+                rows_held[:, :, segment.at : segment.at + count] = self._cached[:, part, number, :, keys : keys + count]
 
 
 class _Cuda:

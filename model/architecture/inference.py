@@ -17,19 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.architecture.kernels import See, half_padding, is_half, steady, whole_rows
 from model.architecture.network import Network
 from model.architecture.rows import RowCache
 
-# Rows and keys come in whole groups. For a product of a shape that it has not met before, oneDNN compiles a kernel (bfloat16 on
-# a CPU: half a millisecond and 0.6 MB each), so shapes must recur; and float32 products on a CPU round the rows that are left
-# over from groups of four differently.
-_ROWS, _MANY_ROWS = 4, 32  # the second for passes of more rows than it
-_EXPECTED_ROWS = 16  # of a pass: what weights are laid out for
-_TRIED = 256  # rows, or rows and width, of a product that shows how the processor rounds
-# Least and most rows of a product, in the order in which they are tried.
-_PIECES = ((_ROWS, None), (_ROWS, _MANY_ROWS), (16, None), (16, _MANY_ROWS))
-
-Product = Callable[[Tensor], Tensor]
 Attend = Callable[[int, Tensor], Tensor]  # a layer's number, its (rows, 3, heads, head width) -> what rows see, (rows, width)
 
 
@@ -60,12 +51,12 @@ class InferenceNetwork:
         config = network.config
         self._heads, self._head_width = config.heads, config.head_width
         self._rotations = network.embedding.weight.new_empty(2, 0, 2, 1, self._head_width)
-        half = all(_is_half(weight) for weight in network.parameters() if weight.dim() == 2)
+        half = all(is_half(weight) for weight in network.parameters() if weight.dim() == 2)
         self._blocks = [
-            [_steady(layer.weight, half) for layer in (block.qkv, block.out, block.up, block.down)] for block in network.layers
+            [steady(layer.weight, half) for layer in (block.qkv, block.out, block.up, block.down)] for block in network.layers
         ]
-        self._head = _steady(network.embedding.weight, half)
-        self._padding = _half_padding() if half else None
+        self._head = steady(network.embedding.weight, half)
+        self._padding = half_padding() if half else None
 
     @torch.no_grad()
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
@@ -79,10 +70,10 @@ class InferenceNetwork:
         used = places[-1].end
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
+            if len(places) == 1 and used == len(qkv):
+                return _attend(places[0], layer, qkv)
             seen = [_attend(place, layer, qkv[place.start : place.end]) for place in places]
-            if used < len(qkv):
-                seen.append(qkv.new_zeros(len(qkv) - used, seen[0].shape[1]))
-            return seen[0] if len(seen) == 1 else torch.cat(seen)
+            return torch.cat([*seen, qkv.new_zeros(len(qkv) - used, seen[0].shape[1])])
 
         hidden = self._through(numbers, any(place.segment.marks is not None for place in places), attend)
         return self._readings([(place.segment, place.start) for place in places], hidden)
@@ -104,9 +95,9 @@ class InferenceNetwork:
         cos, sin = self._rotations[:, positions]
         for layer, (to_qkv, to_out, to_up, to_down) in enumerate(self._blocks):
             qkv = to_qkv(_norm(x)).view(len(x), 3, self._heads, self._head_width)
-            qk = _norm(qkv[:, :2])
-            turned = qk.view(*qk.shape[:3], 2, -1).flip(3).view(qk.shape)
-            torch.addcmul(qk * cos, turned, sin, out=qkv[:, :2])
+            qk = qkv[:, :2]
+            along = _norm(qk)
+            torch.addcmul(along * cos, along.roll(self._head_width // 2, -1), sin, out=qk)
             x = x + to_out(attend(layer, qkv))
             x = x + to_down(to_up(_norm(x)).relu_().square_())
         return _norm(x)
@@ -134,19 +125,22 @@ class InferenceNetwork:
 
     def _whole_pass(self, rows: int) -> int:
         """How many rows a product takes for so many that count."""
-        return _whole(rows) if self._padding is None else self._padding(_whole(rows))
+        return whole_rows(rows) if self._padding is None else self._padding(whole_rows(rows))
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A segment among the rows of a pass, and the keys `first` to `last` of its cache that it reads: both in whole groups."""
+    """A segment among the rows of a pass, and of each layer of its cache what it reads: both in whole groups."""
 
     segment: Segment
     start: int
     end: int
-    first: int
-    last: int
     bias: Tensor  # (1, 1, rows, keys): 0 where a row sees a key and -inf where not
+    see: See
+    keys: Sequence[Tensor]  # (1, heads, keys, head width) each
+    values: Sequence[Tensor]
+    own_keys: Sequence[Tensor]  # where those of the segment's rows are kept: (heads, tokens, head width) each
+    own_values: Sequence[Tensor]
 
 
 def numbers_of(segments: Sequence[tuple[Segment, int]], rows: int) -> list[list[int]]:
@@ -171,9 +165,12 @@ def _places(segments: Sequence[Segment], device: torch.device) -> list[_Place]:
     found: list[_Place] = []
     start = 0
     for segment in segments:
-        rows, last = _whole(len(segment.tokens)), segment.cache.whole(segment.at + len(segment.tokens))
+        rows, last = whole_rows(len(segment.tokens)), segment.cache.whole(segment.at + len(segment.tokens))
         bias = bias_of(segment, rows, last)[None, None].to(device)
-        found.append(_Place(segment, start, start + rows, first_key(segment), last, bias))
+        cache, first, own = segment.cache, first_key(segment), slice(segment.at, segment.at + len(segment.tokens))
+        held = (cache.keys, cache.values)
+        read = [part[:, None, :, first:last].unbind() for part in held]
+        found.append(_Place(segment, start, start + rows, bias, cache.see, *read, *(part[:, :, own].unbind() for part in held)))
         start += rows
     return found
 
@@ -203,24 +200,14 @@ def bias_of(segment: Segment, rows: int, last: int) -> Tensor:
     return bias
 
 
-def _whole(rows: int) -> int:
-    group = _ROWS if rows <= _MANY_ROWS else _MANY_ROWS
-    return -(-rows // group) * group
-
-
 def _attend(place: _Place, layer: int, qkv: Tensor) -> Tensor:
     """What the rows of one text see, (rows, width); their keys and values enter its cache."""
-    segment = place.segment
-    cached, count = segment.cache.layers[layer], len(segment.tokens)
-    cached[:, :, segment.at : segment.at + count] = qkv[:count, 1:].permute(1, 2, 0, 3)
-    keys, values = cached[:, None, :, place.first : place.last]
-    queries = qkv[:, 0].transpose(0, 1)[None]
-    if qkv.device.type == "cpu":  # what `scaled_dot_product_attention` calls in the end
-        fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        seen: Tensor = fused(queries, keys, values, attn_mask=place.bias, scale=1.0)[0]
-    else:
-        seen = F.scaled_dot_product_attention(queries, keys, values, attn_mask=place.bias, scale=1.0)
-    return seen[0].transpose(0, 1).reshape(len(qkv), -1)
+    queries, keys, values = qkv.permute(1, 2, 0, 3).unbind()
+    count = len(place.segment.tokens)
+    place.own_keys[layer].copy_(keys[:, :count])
+    place.own_values[layer].copy_(values[:, :count])
+    seen = place.see(queries[None], place.keys[layer], place.values[layer], place.bias)
+    return seen.transpose(1, 2).reshape(len(qkv), -1)
 
 
 def _norm(x: Tensor) -> Tensor:
@@ -235,94 +222,3 @@ def _norm(x: Tensor) -> Tensor:
 @cache
 def _epsilon(dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.tensor(1e-6, dtype=dtype, device=device)
-
-
-def _steady(weight: Tensor, half: bool) -> Product:
-    """`_product`, each row of which is rounded alike however many there are."""
-    product = _product(weight, half)
-    least, most = (_ROWS, None) if half or weight.device.type != "cpu" else _rounds_alike(weight.dtype, *weight.shape)
-
-    def steady(x: Tensor) -> Tensor:
-        rows = len(x)
-        if rows < least:
-            return product(F.pad(x, (0, 0, 0, least - rows)))[:rows]
-        if most is not None and rows > most:
-            return torch.cat([product(piece) for piece in torch.split(x, most)])
-        return product(x)
-
-    return product if (least, most) == (_ROWS, None) else steady
-
-
-@cache
-def _rounds_alike(dtype: torch.dtype, out: int, width: int) -> tuple[int, int | None]:
-    """The least and the most rows of a product of this shape whose rows are all rounded alike (None: any number).
-
-    How a library cuts a product, and so in which order it adds, depends on the processor and on how many rows there are: Intel's
-    float32 has another kernel for less than a dozen, oneDNN's bfloat16 with AMX another one from 33 on, where rows are long. That
-    is tried, rather than believed: with sums that are zero, so that all that is left of them is how they were rounded.
-    """
-    draw = torch.Generator().manual_seed(0)
-    half_weight, half_x = (torch.randn(size, width // 2, generator=draw).to(dtype) for size in (out, _TRIED))
-    order = torch.randperm(width // 2 * 2, generator=draw)
-    weight, x = torch.cat([half_weight, -half_weight], 1)[:, order], torch.cat([half_x, half_x], 1)[:, order]
-    product = _product(weight, half=False)
-    counts = [*range(_ROWS, _MANY_ROWS + 1, _ROWS), 2 * _MANY_ROWS, _TRIED // 2, _TRIED]
-    found = {count: product(x[:count]) for count in counts}
-    for least, most in _PIECES:
-        expected = found[most or _TRIED]
-        if all(torch.equal(own, expected[:count]) for count, own in found.items() if least <= count <= (most or _TRIED)):
-            return least, most
-    return _PIECES[-1]
-
-
-def _product(weight: Tensor, half: bool) -> Product:
-    """x -> x @ weight.T for rows in whole groups. On a CPU, weights are laid out once for the fastest kernel they have there:
-    with `half`, that of float16.
-    """
-    weight = weight.detach()
-    if half:
-        packed = torch.ops.quantized.linear_prepack_fp16(weight, None)
-        return lambda x: torch.ops.quantized.linear_dynamic_fp16(x, packed)
-    packs = weight.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if packs and weight.dtype == torch.bfloat16:  # repacked at each call otherwise
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight, _EXPECTED_ROWS)
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
-    return lambda x: F.linear(x, weight)
-
-
-def _is_half(weight: Tensor) -> bool:
-    """Whether a float32 weight can be kept as float16, and there is a kernel for it: half the bytes, and three to nine times as
-    fast for few rows. It is but for what is next to nothing what it was, if it was stored as bfloat16.
-    """
-    if weight.device.type != "cpu" or weight.dtype != torch.float32 or _half_padding() is None:
-        return False
-    return bool(((weight.half().float() - weight).abs() <= 2.0**-24).all())
-
-
-def _pad_six(rows: int) -> int:
-    return rows + (_ROWS if rows > 28 and rows % 6 in (1, 2) else 0)
-
-
-def _pad_always(rows: int) -> int:
-    return rows + _ROWS
-
-
-@cache
-def _half_padding() -> Callable[[int], int] | None:
-    """How many rows FBGEMM's float16 kernel needs to round those that count alike; None if it never does, or is not there.
-
-    It takes rows in groups as large as the processor has registers for (six with AVX2), and rounds one or two that are left over
-    differently. So what is left over must be more, or rows that nobody asked for. That is tried, rather than believed.
-    """
-    if torch.backends.quantized.engine not in ("x86", "fbgemm"):
-        return None
-    draw = torch.Generator().manual_seed(0)
-    weight, x = (torch.randn(size, _TRIED, generator=draw) for size in (_TRIED, 2 * _TRIED))
-    half = torch.ops.quantized.linear_prepack_fp16(weight, None)
-    expected = torch.ops.quantized.linear_dynamic_fp16(x, half)
-    for padding in (_pad_six, _pad_always):
-        counts = range(_ROWS, _TRIED, _ROWS)
-        found = (torch.ops.quantized.linear_dynamic_fp16(x[: padding(count)], half)[:count] for count in counts)
-        if all(torch.equal(own, expected[:count]) for own, count in zip(found, counts, strict=True)):
-            return padding
-    return None

@@ -6,64 +6,69 @@ Knows shapes and how far a row sees. Knows neither which rows are valid nor what
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from model.architecture.kernels import KEYS, attention
 from model.architecture.network import Network
 
 _GROWTH = 256  # rows
-_GROUP = 64  # rows that are read together
 
 
 class RowCache:
-    """`stacked`, (layers, 2, heads, capacity, head width), holds the keys and values of all layers, `layers` those of each. Keys
-    are rotated already.
+    """`keys` and `values` of all layers, (layers, heads, capacity, head width) each. Keys are rotated already, and lie in memory
+    as what `see`s them wants them to.
 
     Rows that nobody has written yet are zero. A row sees at most `window` of them.
     """
 
     def __init__(self, network: Network) -> None:
-        config = network.config
+        config, weight = network.config, network.embedding.weight
         self.window = config.window
-        self._hold(network.embedding.weight.new_empty(config.layers, 2, config.heads, 0, config.head_width))
-
-    def _hold(self, rows: Tensor) -> None:
-        self.stacked = rows
-        self.layers = rows.unbind()
+        kernel = attention(weight)
+        self.see, self._columns = kernel.see, kernel.columns
+        self.keys = self.values = weight.new_empty(config.layers, config.heads, 0, config.head_width)
 
     @property
     def device(self) -> torch.device:
-        return self.stacked.device
+        return self.keys.device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.stacked.dtype
+        return self.keys.dtype
 
     @property
     def capacity(self) -> int:
-        return self.stacked.shape[3]
+        return self.keys.shape[2]
 
     def reserve(self, rows: int) -> None:
         """Room for this many rows; what is there stays."""
         if rows > self.capacity:
             capacity = -(-rows // _GROWTH) * _GROWTH
-            self._hold(F.pad(self.stacked, (0, 0, 0, capacity - self.capacity)))
+            self.keys, self.values = _grown(self.keys, capacity, self._columns), _grown(self.values, capacity, False)
 
     def copy(self, other: RowCache, start: int, end: int) -> None:
         """Rows `start` to `end` of another cache become the same ones of this; there must be room for them."""
-        self.stacked[..., start:end, :] = other.stacked[..., start:end, :]
+        for own, others in ((self.keys, other.keys), (self.values, other.values)):
+            own[:, :, start:end] = others[:, :, start:end]
 
     def whole(self, rows: int) -> int:
         """Of a number of rows that there is room for: the least one in whole groups that holds them."""
-        return -(-rows // _GROUP) * _GROUP
+        return -(-rows // KEYS) * KEYS
 
     def whole_before(self, rows: int) -> int:
         """The most rows in whole groups that are no more than these."""
-        return rows // _GROUP * _GROUP
+        return rows // KEYS * KEYS
 
     @property
     def nbytes(self) -> int:
-        return self.stacked.nbytes
+        return self.keys.nbytes + self.values.nbytes
+
+
+def _grown(rows: Tensor, capacity: int, columns: bool) -> Tensor:
+    layers, heads, held, width = rows.shape
+    grown = rows.new_zeros(layers, heads, width, capacity).mT if columns else rows.new_zeros(layers, heads, capacity, width)
+    grown[:, :, :held] = rows
+    return grown
 
 
 def causal_bias(rows: int, like: Tensor, window: int | None = None) -> Tensor:

@@ -229,7 +229,6 @@ class Engine:
         """Times passes over rows that mean nothing."""
         session = Session(self.model.network)
         session.cache.reserve(max(rows + keys for rows, keys in CALIBRATION))
-        session.cache.stacked.zero_()
 
         def timed(rows: int, keys: int) -> Passes[float]:
             times = []

@@ -40,8 +40,8 @@ Watch = Callable[[list[list[int]]], None]  # shown the tokens of each hole as th
 LEFT_TO_FIRST_PASS = 32  # new visible tokens that the first pass reads along with its drafts
 WAY_OUT_PASSES = 6
 WAYS_OUT = 4  # beginnings that are tried where the likeliest one leads to no end of the line
-# Of the time that a request has, for looking on once the greedy text is there: a slow machine would take all of it.
-SEARCH_SHARE = 1 / 8
+# Of the time that a request has: how long it is looked on once the greedy text is there. A slow machine would take all of it.
+SEARCH_SHARE = 1 / 6
 # Looked for beyond the likeliest texts, for what stands behind to decide: in a line that goes on it knows more than the network.
 RIVALS, RIVALS_WITHIN_LINE, WITHIN_LINE_BREADTH = Rivals(2, 2.0), Rivals(7, 2.0 + DISAGREES), 2
 PARTS_WITHIN_LINE = 4  # leading parts of the texts found that are weighed with them there
@@ -226,6 +226,10 @@ class Job:
 
     def _first_hole(self, parts: tuple[str, ...], candidates: int, earlier: list[list[int]]) -> Passes[list[Filling]]:
         request, tokenizer, resources = self._request, self._model.tokenizer, self._resources
+        breadth = (1 + candidates) / 2
+        search = self._deadline
+        if request.deadline_ms is not None:
+            search = search.in_seconds(request.deadline_ms / 1000 * SEARCH_SHARE * breadth)
         prefix, owed = split_partial_word(parts[0])
         continuation, visible, unread = yield from self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
         one_line = request.single_line or request.stop_after_line
@@ -242,12 +246,10 @@ class Job:
         sources, elsewhere = self._sources(continuation.keys), resources.elsewhere(*request.project)
         # Of texts of several lines the likeliest is too short; one that is to fill its tokens is not looked for by its end.
         searching = one_line and request.whole_lines and request.passes is None
-        breadth = (1 + candidates) / 2
         rivals, more = (RIVALS_WITHIN_LINE, WITHIN_LINE_BREADTH) if limits.right else (RIVALS, 1)
         branches = int(request.branches * breadth) * more if searching else 0
-        search_s = None if request.deadline_ms is None else request.deadline_ms / 1000 * SEARCH_SHARE * breadth
         beginnings, gate = 1 if branches else candidates, resources.copy_gate
-        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches, search_s)
+        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches, search)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:

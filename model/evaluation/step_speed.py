@@ -84,7 +84,6 @@ def _steps(device: str, dtype: torch.dtype, shape: str, rows: Sequence[int], rou
         readers["graph"] = GraphedNetwork(network)
     session = Session(network)
     session.cache.reserve(KEYS + max(rows))
-    session.cache.stacked.zero_()
     times: dict[tuple[str, int], list[float]] = {(way, count): [] for way in readers for count in rows}
     for turn in range(rounds + 1):
         for (way, count), own in times.items():

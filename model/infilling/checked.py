@@ -161,9 +161,9 @@ class CheckedDecoder:
         sources: Sources,
         elsewhere: Elsewhere | None = None,
         branches: int = 0,
-        search_s: float | None = None,
+        search: Deadline | None = None,
     ) -> None:
-        """`branches`: so many other texts are tried at most, for at most `search_s` seconds, in search of the likeliest one."""
+        """`branches`: so many other texts are tried at most, until the deadline `search`, in search of the likeliest one."""
         self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
         copies = Copies(visible[:-1], tokenizer.ordinary)
         self._ending, self._visible_end = copies.ending, visible[-1]
@@ -175,7 +175,7 @@ class CheckedDecoder:
         self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
         self._trails = tuple(text.trail(visible[:-1]) for _, text in texts)
         self._canvas = sources.canvas
-        self._branches, self._search_s = branches, search_s
+        self._branches, self._search_until = branches, search
 
     def run(
         self,
@@ -211,9 +211,7 @@ class CheckedDecoder:
         if watch is not None and chains:
             watch(chains[0].tokens)
         if self._branches:
-            if self._search_s is not None:
-                deadline = deadline.in_seconds(self._search_s)
-            chains += yield from self._search(continuation, chains, wanted, rivals, deadline)
+            chains += yield from self._search(continuation, chains, wanted, rivals, self._search_until or deadline)
         return chains
 
     def _search(

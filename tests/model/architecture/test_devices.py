@@ -56,7 +56,7 @@ def test_nothing_of_the_cpu_gets_into_a_pass_and_only_the_logits_come_back(
     assert (reading.logits.device.type, reading.logits.shape, reading.logits.dtype) == ("cpu", (2, 256), torch.float32)
     assert (reading.hidden.device, reading.hidden.shape) == (ELSEWHERE, (5, 128))
     assert reader.logits(reading.hidden[3:]).device.type == "cpu"
-    assert {tensor.device for tensor in session.cache.layers} == {ELSEWHERE}
+    assert {tensor.device for tensor in (session.cache.keys, session.cache.values)} == {ELSEWHERE}
     other.cache.reserve(110)
     other.cache.copy(session.cache, 100, 110)
 

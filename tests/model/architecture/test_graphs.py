@@ -87,8 +87,9 @@ class Pair:
             same += [(mine.hidden, theirs.hidden), (mine.logits, theirs.logits)]
         for text, rows, drafts in sizes:
             self.rows[text] += 0 if drafts else rows
-            mine_cached, their_cached = (own[text].cache.stacked[..., : self.rows[text], :] for own in self.sessions)
-            same.append((mine_cached, their_cached))
+            mine_cached, their_cached = (own[text].cache for own in self.sessions)
+            same.append((mine_cached.keys[:, :, : self.rows[text]], their_cached.keys[:, :, : self.rows[text]]))
+            same.append((mine_cached.values[:, :, : self.rows[text]], their_cached.values[:, :, : self.rows[text]]))
         return all(torch.allclose(one, other, rtol=1e-9, atol=1e-9) for one, other in same)
 
     def segment(self, reader: InferenceNetwork, session: Session, text: int, rows: int, drafts: bool) -> Segment:

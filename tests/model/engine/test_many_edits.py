@@ -71,8 +71,8 @@ def caches_and_recomputations(
             if number % compared_every == 0:
                 fresh = Session(network)
                 run_alone(reader, fresh.encode(visible))
-                for mine, right in zip(session.cache.layers, fresh.cache.layers, strict=True):
-                    yield mine[:, :, : len(visible)], right[:, :, : len(visible)]
+                yield session.cache.keys[:, :, : len(visible)], fresh.cache.keys[:, :, : len(visible)]
+                yield session.cache.values[:, :, : len(visible)], fresh.cache.values[:, :, : len(visible)]
 
 
 def test_no_edit_leaves_a_wrong_row_behind() -> None:

@@ -104,7 +104,7 @@ def test_neighbours_change_no_bit(weights: str, places: Sequence[tuple[int, int]
             cache = RowCache(network)
             cache.reserve(at + rows)
             generator = torch.Generator().manual_seed(at)
-            for tensor in cache.layers:
+            for tensor in (cache.keys, cache.values):
                 tensor.copy_(torch.randn(tensor.shape, generator=generator))
             text = text_segment([7 * at % 97 + row for row in range(rows)], cache, at)
             found.append(Segment(text.tokens, text.positions, cache, at, text.bias, None, range(rows)))

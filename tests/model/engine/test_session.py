@@ -99,14 +99,13 @@ def test_poisoned_slots_leave_visible_rows_bit_for_bit_alone() -> None:
         for session in (clean, poisoned):
             run_alone(reader, session.encode(tokens))
             session.cache.reserve(len(tokens) + 40)
-        for keys, values in poisoned.cache.layers:
-            keys[:, len(tokens) :] = 1e4
-            values[:, len(tokens) :] = -1e4
+        poisoned.cache.keys[:, :, len(tokens) :] = 1e4
+        poisoned.cache.values[:, :, len(tokens) :] = -1e4
         longer = [*tokens[:-1], 5, 6, 7, tokens[-1]]
         results = [read_on(reader, session, longer, 1, slots=0) for session in (clean, poisoned)]
     assert torch.equal(*results)
-    for layer, other in zip(clean.cache.layers, poisoned.cache.layers, strict=True):
-        assert torch.equal(layer[:, :, : len(longer)], other[:, :, : len(longer)])
+    assert torch.equal(clean.cache.keys[:, :, : len(longer)], poisoned.cache.keys[:, :, : len(longer)])
+    assert torch.equal(clean.cache.values[:, :, : len(longer)], poisoned.cache.values[:, :, : len(longer)])
 
 
 def test_cancelled_work_stops_within_a_pass_and_the_session_stays_right(random_engine: Engine) -> None:
