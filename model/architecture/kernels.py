@@ -19,7 +19,6 @@ from torch import Tensor
 # a CPU: half a millisecond and 0.6 MB each), so shapes must recur; and float32 products on a CPU round the rows that are left
 # over from groups of four differently.
 _ROWS, _MANY_ROWS = 4, 32  # the second for passes of more rows than it
-KEYS = 64
 _EXPECTED_ROWS = 16  # of a pass: what weights are laid out for
 _TRIED = 256  # rows, or rows and width, of a product that shows how the processor rounds
 # Least and most rows of a product, in the order in which they are tried.
@@ -35,7 +34,8 @@ See = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 @dataclass(frozen=True)
 class Attention:
     see: See
-    columns: bool  # whether keys lie in memory as columns do: a key's numbers far from each other
+    group: int = 64  # keys come in whole groups of so many
+    columns: bool = False  # whether keys lie in memory as columns do: a key's numbers far from each other
 
 
 def whole_rows(rows: int) -> int:
@@ -62,13 +62,14 @@ def _see_by_products(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor
     return seen[None]
 
 
-_FUSED, _BY_PRODUCTS = Attention(_see_fused, columns=False), Attention(_see_by_products, columns=True)
+_FUSED = Attention(_see_fused)
+_BY_PRODUCTS = Attention(_see_by_products, group=128, columns=True)  # a megabyte of kernels for each number of rows and keys
 
 
 def attention(like: Tensor) -> Attention:
     """What a network with weights like these attends with."""
     if like.device.type != "cpu":
-        return Attention(_see, columns=False)
+        return Attention(_see)
     return _BY_PRODUCTS if like.dtype == torch.bfloat16 and not _sees_alike(_FUSED) and _sees_alike(_BY_PRODUCTS) else _FUSED
 
 
@@ -80,13 +81,14 @@ def _sees_alike(attention: Attention) -> bool:
     to zero.
     """
     draw, heads, width = torch.Generator().manual_seed(0), 4, 64
-    for seen in (138, 202, 1026):
+    for seen in (138, 202, 602, 1026):
         keys, values = (torch.randn(1, heads, seen // 2, width, generator=draw) for _ in range(2))
         query = torch.randn(1, heads, 1, width, generator=draw).bfloat16() / 8
-        least = -(-seen // KEYS) * KEYS
+        group = attention.group
+        least = -(-seen // group) * group
         found: list[Tensor] = []
-        for hidden, rows in ((0, 4), (0, 32), (KEYS, 4), (2 * KEYS, 32), (3 * KEYS, 96), (6 * KEYS, 4)):
-            size = least + hidden
+        for hidden, rows in ((0, 4), (0, 32), (1, 4), (2, 32), (3, 96), (6, 4)):
+            size = least + hidden * group
             held = [F.pad(torch.cat([own, sign * own], 2), (0, 0, 0, size - seen)) for own, sign in ((keys, 1), (values, -1))]
             if attention.columns:
                 held[0] = held[0].mT.contiguous().mT

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.architecture.kernels import KEYS, attention
+from model.architecture.kernels import attention
 from model.architecture.network import Network
 
 _GROWTH = 256  # rows
@@ -25,7 +25,7 @@ class RowCache:
         config, weight = network.config, network.embedding.weight
         self.window = config.window
         kernel = attention(weight)
-        self.see, self._columns = kernel.see, kernel.columns
+        self.see, self._columns, self._group = kernel.see, kernel.columns, kernel.group
         self.keys = self.values = weight.new_empty(config.layers, config.heads, 0, config.head_width)
 
     @property
@@ -53,11 +53,11 @@ class RowCache:
 
     def whole(self, rows: int) -> int:
         """Of a number of rows that there is room for: the least one in whole groups that holds them."""
-        return -(-rows // KEYS) * KEYS
+        return -(-rows // self._group) * self._group
 
     def whole_before(self, rows: int) -> int:
         """The most rows in whole groups that are no more than these."""
-        return rows // KEYS * KEYS
+        return rows // self._group * self._group
 
     @property
     def nbytes(self) -> int:

@@ -1,0 +1,49 @@
+"""What rows see of keys, by either way of computing it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.architecture import kernels
+from model.architecture.kernels import Attention, attention
+from model.engine.engine import fastest_dtype
+
+
+def texts(rows: int, keys: int, attends: Attention, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Queries, keys and values as they lie in a cache with room for more."""
+    draw = torch.Generator().manual_seed(rows)
+    queries = torch.randn(1, 4, rows, 64, generator=draw) / 8
+    held = torch.randn(2, 1, 4, 4096, 64, generator=torch.Generator().manual_seed(0)).to(dtype)
+    own_keys = held[0].mT.contiguous().mT if attends.columns else held[0]
+    return [queries.to(dtype), own_keys[:, :, :keys], held[1][:, :, :keys]]
+
+
+@pytest.mark.parametrize("way", [kernels._FUSED, kernels._BY_PRODUCTS], ids=["fused", "products"])
+@given(rows=st.integers(1, 40), keys=st.integers(1, 3000))
+@settings(max_examples=20, deadline=None)
+def test_both_ways_see_what_attention_sees(way: Attention, rows: int, keys: int) -> None:
+    queries, own_keys, values = texts(rows, keys, way, torch.float64)
+    hidden = torch.rand(1, 1, rows, keys, generator=torch.Generator().manual_seed(keys)) < 0.5
+    hidden[..., 0] = False
+    bias = torch.zeros(hidden.shape, dtype=torch.float64).masked_fill(hidden, float("-inf"))
+    expected = F.scaled_dot_product_attention(queries, own_keys, values, attn_mask=bias, scale=1.0)
+    assert torch.allclose(way.see(queries, own_keys, values, bias), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(fastest_dtype() != torch.bfloat16, reason="float32 rounds by how many rows there are")
+@given(seen=st.integers(1, 1500), rows=st.integers(1, 16), more_rows=st.integers(0, 16), hidden=st.integers(0, 8))
+@settings(max_examples=60, deadline=None)
+def test_not_one_bit_of_it_depends_on_other_rows_and_hidden_keys(seen: int, rows: int, more_rows: int, hidden: int) -> None:
+    attends = attention(torch.empty(0, dtype=torch.bfloat16))
+    least = -(-seen // attends.group) * attends.group
+    found = []
+    for count, keys in ((rows, least), (rows + more_rows, least + hidden * attends.group)):
+        queries, own_keys, values = texts(4 * 32, keys, attends, torch.bfloat16)
+        bias = torch.zeros(1, 1, 4 * count, keys, dtype=torch.bfloat16)
+        bias[..., seen:] = float("-inf")
+        found.append(attends.see(queries[:, :, : 4 * count], own_keys, values, bias))
+    assert torch.equal(found[0], found[1][:, :, : 4 * rows])
