@@ -66,6 +66,17 @@ def test_the_search_takes_its_share_of_the_time_and_then_the_greedy_text_is_the_
         assert found in (written, best) or set(found) <= set(others)
 
 
+def test_what_the_greedy_text_takes_the_search_no_longer_has(bundled: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurried = [replace(place, deadline_ms=30_000.0) for place in PLACES]
+    monkeypatch.setattr(job, "SEARCH_SHARE", 0.0)
+    unsearched = [bundled.infill(place).candidates for place in hurried]
+    monkeypatch.setattr(job, "SEARCH_SHARE", 0.1)
+    searched = next(place for place, found in zip(hurried, unsearched, strict=True) if bundled.infill(place).candidates != found)
+    waits = iter([3.1])  # seconds, in the first pass
+    slow = bundled.infill(searched, watch=lambda tokens: time.sleep(next(waits, 0.0)))
+    assert slow.candidates == unsearched[hurried.index(searched)]
+
+
 def test_where_keys_cost_more_a_draft_must_be_likelier() -> None:
     costs = PassCosts()
     assert 0 < costs.least_chance(0) < costs.least_chance(4000) < 1
