@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.architecture.kernels import See, half_padding, is_half, steady, whole_rows
+from model.architecture.kernels import half_padding, is_half, steady, whole_rows
 from model.architecture.network import Network
 from model.architecture.rows import RowCache
 
@@ -136,7 +136,7 @@ class _Place:
     start: int
     end: int
     bias: Tensor  # (1, 1, rows, keys): 0 where a row sees a key and -inf where not
-    see: See
+    first: int  # the first key's number
     keys: Sequence[Tensor]  # (1, heads, keys, head width) each
     values: Sequence[Tensor]
     own_keys: Sequence[Tensor]  # where those of the segment's rows are kept: (heads, tokens, head width) each
@@ -170,7 +170,7 @@ def _places(segments: Sequence[Segment], device: torch.device) -> list[_Place]:
         cache, first, own = segment.cache, first_key(segment), slice(segment.at, segment.at + len(segment.tokens))
         held = (cache.keys, cache.values)
         read = [part[:, None, :, first:last].unbind() for part in held]
-        found.append(_Place(segment, start, start + rows, bias, cache.see, *read, *(part[:, :, own].unbind() for part in held)))
+        found.append(_Place(segment, start, start + rows, bias, first, *read, *(part[:, :, own].unbind() for part in held)))
         start += rows
     return found
 
@@ -206,7 +206,8 @@ def _attend(place: _Place, layer: int, qkv: Tensor) -> Tensor:
     count = len(place.segment.tokens)
     place.own_keys[layer].copy_(keys[:, :count])
     place.own_values[layer].copy_(values[:, :count])
-    seen = place.see(queries[None], place.keys[layer], place.values[layer], place.bias)
+    see = place.segment.cache.attention.see
+    seen = see(queries[None], place.keys[layer], place.values[layer], place.bias, place.first)
     return seen.transpose(1, 2).reshape(len(qkv), -1)
 
 

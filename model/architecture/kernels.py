@@ -23,18 +23,21 @@ _EXPECTED_ROWS = 16  # of a pass: what weights are laid out for
 _TRIED = 256  # rows, or rows and width, of a product that shows how the processor rounds
 # Least and most rows of a product, in the order in which they are tried.
 _PIECES = ((_ROWS, None), (_ROWS, _MANY_ROWS), (16, None), (16, _MANY_ROWS))
-_SUMMED = 1024  # keys whose values are added up at once
+_BLOCK = 512  # keys that libraries take at a time
+_SUMMED = 2 * _BLOCK  # keys whose values are added up by one product
 
 Product = Callable[[Tensor], Tensor]
 # Queries (1, heads, rows, head width), already scaled; keys and values (1, heads, keys, head width); (1, 1, rows, keys), 0 where
 # a row sees a key and -inf where not -> what rows see, (1, heads, rows, head width).
-See = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+# The last is the number that the first of the keys has in its text.
+See = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
 class Attention:
     see: See
     group: int = 64  # keys come in whole groups of so many
+    begins: int = 64  # and the first one that is read stands at a multiple of this
     columns: bool = False  # whether keys lie in memory as columns do: a key's numbers far from each other
 
 
@@ -43,59 +46,63 @@ def whole_rows(rows: int) -> int:
     return -(-rows // group) * group
 
 
-def _see(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+def _see(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, first: int) -> Tensor:
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=1.0)
 
 
-def _see_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+def _see_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, first: int) -> Tensor:
     """What `F.scaled_dot_product_attention` calls on a CPU in the end."""
     seen: Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(queries, keys, values, attn_mask=bias, scale=1.0)[0]
     return seen
 
 
-def _see_by_products(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-    """Of at most so many values oneDNN adds up one after the other; more it would cut, and where depends on how many."""
+def _see_by_products(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, first: int) -> Tensor:
+    """oneDNN cuts a sum of at most `_SUMMED` values in its middle; more of them it would cut elsewhere."""
     weights = (queries[0] @ keys[0].mT).add_(bias[0]).softmax(-1)
-    seen = weights[..., :_SUMMED] @ values[0, :, :_SUMMED]
-    for start in range(_SUMMED, keys.shape[2], _SUMMED):
+    cut = _SUMMED - first % _SUMMED
+    seen = weights[..., :cut] @ values[0, :, :cut]
+    for start in range(cut, keys.shape[2], _SUMMED):
         seen += weights[..., start : start + _SUMMED] @ values[0, :, start : start + _SUMMED]
     return seen[None]
 
 
-_FUSED = Attention(_see_fused)
-_BY_PRODUCTS = Attention(_see_by_products, group=128, columns=True)  # a megabyte of kernels for each number of rows and keys
+_FUSED, _IN_BLOCKS = Attention(_see_fused), Attention(_see_fused, begins=_BLOCK)
+_BY_PRODUCTS = Attention(_see_by_products, group=128, begins=_BLOCK, columns=True)  # each size takes a megabyte of kernels
 
 
 def attention(like: Tensor) -> Attention:
     """What a network with weights like these attends with."""
     if like.device.type != "cpu":
         return Attention(_see)
-    return _BY_PRODUCTS if like.dtype == torch.bfloat16 and not _sees_alike(_FUSED) and _sees_alike(_BY_PRODUCTS) else _FUSED
+    ways = (_IN_BLOCKS, _BY_PRODUCTS) if like.dtype == torch.bfloat16 else ()
+    return next((way for way in ways if _sees_alike(way)), _FUSED)
 
 
 @cache
 def _sees_alike(attention: Attention) -> bool:
-    """Whether what a row sees depends neither on how many rows there are, nor on how many keys that it does not see.
+    """Whether what a row sees depends neither on how many rows there are, nor on how many keys are read that it does not see.
 
     Without AMX, the fused kernel's products of bfloat16 are cut by how many keys there are. As in `_rounds_alike`, the values sum
     to zero.
     """
-    draw, heads, width = torch.Generator().manual_seed(0), 4, 64
-    for seen in (138, 202, 602, 1026):
-        keys, values = (torch.randn(1, heads, seen // 2, width, generator=draw) for _ in range(2))
+    draw, heads, width, room = torch.Generator().manual_seed(0), 4, 64, 2048
+    for begins, seen in ((0, 138), (0, 202), (0, 602), (0, 1026), (600, 402)):
+        held = torch.zeros(2, 1, heads, room, width)
+        some = torch.randn(2, 1, heads, seen // 2, width, generator=draw)
+        held[..., begins : begins + seen, :] = torch.cat([some, some * torch.tensor([1.0, -1.0]).view(2, 1, 1, 1, 1)], 3)
         query = torch.randn(1, heads, 1, width, generator=draw).bfloat16() / 8
-        group = attention.group
-        least = -(-seen // group) * group
+        keys, values = held.bfloat16()
+        if attention.columns:
+            keys = keys.mT.contiguous().mT
+        least = -(-(begins + seen) // attention.group)
         found: list[Tensor] = []
-        for hidden, rows in ((0, 4), (0, 32), (1, 4), (2, 32), (3, 96), (6, 4)):
-            size = least + hidden * group
-            held = [F.pad(torch.cat([own, sign * own], 2), (0, 0, 0, size - seen)) for own, sign in ((keys, 1), (values, -1))]
-            if attention.columns:
-                held[0] = held[0].mT.contiguous().mT
-            bias = torch.zeros(1, 1, rows, size)
-            bias[..., seen:] = float("-inf")
-            own_keys, own_values = (part.bfloat16() for part in held)
-            found.append(attention.see(query.expand(1, heads, rows, width), own_keys, own_values, bias.bfloat16()))
+        for sooner, later, rows in ((0, 0, 4), (0, 0, 32), (1, 1, 4), (1, 2, 32), (0, 3, 96), (0, 6, 4)):
+            first = max(0, begins // attention.begins - sooner) * attention.begins
+            last = (least + later) * attention.group
+            bias = torch.full((1, 1, rows, last - first), float("-inf"), dtype=torch.bfloat16)
+            bias[..., begins - first : begins + seen - first] = 0
+            queries = query.expand(1, heads, rows, width)
+            found.append(attention.see(queries, keys[:, :, first:last], values[:, :, first:last], bias, first))
         if not all(torch.equal(one, found[0][:, :, :1].expand(one.shape)) for one in found):
             return False
     return True

@@ -16,7 +16,7 @@ _GROWTH = 256  # rows
 
 class RowCache:
     """`keys` and `values` of all layers, (layers, heads, capacity, head width) each. Keys are rotated already, and lie in memory
-    as what `see`s them wants them to.
+    as `attention` wants them to.
 
     Rows that nobody has written yet are zero. A row sees at most `window` of them.
     """
@@ -24,8 +24,7 @@ class RowCache:
     def __init__(self, network: Network) -> None:
         config, weight = network.config, network.embedding.weight
         self.window = config.window
-        kernel = attention(weight)
-        self.see, self._columns, self._group = kernel.see, kernel.columns, kernel.group
+        self.attention = attention(weight)
         self.keys = self.values = weight.new_empty(config.layers, config.heads, 0, config.head_width)
 
     @property
@@ -44,7 +43,7 @@ class RowCache:
         """Room for this many rows; what is there stays."""
         if rows > self.capacity:
             capacity = -(-rows // _GROWTH) * _GROWTH
-            self.keys, self.values = _grown(self.keys, capacity, self._columns), _grown(self.values, capacity, False)
+            self.keys, self.values = _grown(self.keys, capacity, self.attention.columns), _grown(self.values, capacity, False)
 
     def copy(self, other: RowCache, start: int, end: int) -> None:
         """Rows `start` to `end` of another cache become the same ones of this; there must be room for them."""
@@ -53,11 +52,11 @@ class RowCache:
 
     def whole(self, rows: int) -> int:
         """Of a number of rows that there is room for: the least one in whole groups that holds them."""
-        return -(-rows // self._group) * self._group
+        return -(-rows // self.attention.group) * self.attention.group
 
     def whole_before(self, rows: int) -> int:
-        """The most rows in whole groups that are no more than these."""
-        return rows // self._group * self._group
+        """The most rows that are no more than these and at which reading may begin."""
+        return rows // self.attention.begins * self.attention.begins
 
     @property
     def nbytes(self) -> int:
