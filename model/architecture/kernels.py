@@ -79,7 +79,7 @@ def attention(like: Tensor) -> Attention:
 
 
 @cache
-def _sees_alike(attention: Attention) -> bool:
+def _sees_alike(way: Attention) -> bool:
     """Whether what a row sees depends neither on how many rows there are, nor on how many keys are read that it does not see.
 
     Without AMX, the fused kernel's products of bfloat16 are cut by how many keys there are. As in `_rounds_alike`, the values sum
@@ -92,17 +92,17 @@ def _sees_alike(attention: Attention) -> bool:
         held[..., begins : begins + seen, :] = torch.cat([some, some * torch.tensor([1.0, -1.0]).view(2, 1, 1, 1, 1)], 3)
         query = torch.randn(1, heads, 1, width, generator=draw).bfloat16() / 8
         keys, values = held.bfloat16()
-        if attention.columns:
+        if way.columns:
             keys = keys.mT.contiguous().mT
-        least = -(-(begins + seen) // attention.group)
+        least = -(-(begins + seen) // way.group)
         found: list[Tensor] = []
         for sooner, later, rows in ((0, 0, 4), (0, 0, 32), (1, 1, 4), (1, 2, 32), (0, 3, 96), (0, 6, 4)):
-            first = max(0, begins // attention.begins - sooner) * attention.begins
-            last = (least + later) * attention.group
+            first = max(0, begins // way.begins - sooner) * way.begins
+            last = (least + later) * way.group
             bias = torch.full((1, 1, rows, last - first), float("-inf"), dtype=torch.bfloat16)
             bias[..., begins - first : begins + seen - first] = 0
             queries = query.expand(1, heads, rows, width)
-            found.append(attention.see(queries, keys[:, :, first:last], values[:, :, first:last], bias, first))
+            found.append(way.see(queries, keys[:, :, first:last], values[:, :, first:last], bias, first))
         if not all(torch.equal(one, found[0][:, :, :1].expand(one.shape)) for one in found):
             return False
     return True

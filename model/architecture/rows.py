@@ -1,6 +1,7 @@
 """Buffers for the keys and values of rows, one pair for each layer, that grow and are written in place.
 
-Knows shapes and how far a row sees. Knows neither which rows are valid nor what they stand for: their owner does.
+Knows shapes, how far a row sees and how its reader wants keys to lie. Knows neither which rows are valid nor what they stand for:
+their owner does.
 """
 
 from __future__ import annotations

@@ -227,9 +227,8 @@ class Job:
     def _first_hole(self, parts: tuple[str, ...], candidates: int, earlier: list[list[int]]) -> Passes[list[Filling]]:
         request, tokenizer, resources = self._request, self._model.tokenizer, self._resources
         breadth = (1 + candidates) / 2
-        search = self._deadline
-        if request.deadline_ms is not None:
-            search = search.in_seconds(request.deadline_ms / 1000 * SEARCH_SHARE * breadth)
+        search_s = None if request.deadline_ms is None else request.deadline_ms / 1000 * SEARCH_SHARE * breadth
+        search_until = None if search_s is None else time.perf_counter() + search_s
         prefix, owed = split_partial_word(parts[0])
         continuation, visible, unread = yield from self._read_visible((prefix, *parts[1:]), LEFT_TO_FIRST_PASS)
         one_line = request.single_line or request.stop_after_line
@@ -249,7 +248,7 @@ class Job:
         rivals, more = (RIVALS_WITHIN_LINE, WITHIN_LINE_BREADTH) if limits.right else (RIVALS, 1)
         branches = int(request.branches * breadth) * more if searching else 0
         beginnings, gate = 1 if branches else candidates, resources.copy_gate
-        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches, search)
+        decoder = CheckedDecoder(tokenizer, resources.healing, limits, visible, gate, sources, elsewhere, branches, search_until)
         later = len(request.parts) - 2 - len(earlier)
 
         def watch(tokens: list[int]) -> None:

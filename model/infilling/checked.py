@@ -161,9 +161,11 @@ class CheckedDecoder:
         sources: Sources,
         elsewhere: Elsewhere | None = None,
         branches: int = 0,
-        search: Deadline | None = None,
+        search_until: float | None = None,
     ) -> None:
-        """`branches`: so many other texts are tried at most, until the deadline `search`, in search of the likeliest one."""
+        """`branches`: so many other texts are tried at most in search of the likeliest one, until the moment `search_until`
+        (seconds of `time.perf_counter`; None: as long as the deadline lets it).
+        """
         self._tokenizer, self._healing, self._limits = tokenizer, healing, limits
         copies = Copies(visible[:-1], tokenizer.ordinary)
         self._ending, self._visible_end = copies.ending, visible[-1]
@@ -175,7 +177,7 @@ class CheckedDecoder:
         self._drafter = Drafter(texts, sources.table, sources.trust, sources.least_chance, silent)
         self._trails = tuple(text.trail(visible[:-1]) for _, text in texts)
         self._canvas = sources.canvas
-        self._branches, self._search_until = branches, search
+        self._branches, self._search_until = branches, search_until
 
     def run(
         self,
@@ -211,7 +213,9 @@ class CheckedDecoder:
         if watch is not None and chains:
             watch(chains[0].tokens)
         if self._branches:
-            chains += yield from self._search(continuation, chains, wanted, rivals, self._search_until or deadline)
+            if self._search_until is not None:
+                deadline = deadline.by(self._search_until)
+            chains += yield from self._search(continuation, chains, wanted, rivals, deadline)
         return chains
 
     def _search(

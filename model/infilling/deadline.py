@@ -68,8 +68,11 @@ class Deadline:
 
     def in_seconds(self, seconds: float) -> Deadline:
         """The same, but no later than so many seconds from now."""
-        soon = time.perf_counter() + seconds
-        return Deadline(self._costs, soon if self._at is None else min(soon, self._at), self._passes)
+        return self.by(time.perf_counter() + seconds)
+
+    def by(self, moment: float) -> Deadline:
+        """The same, but no later than this moment (seconds of `time.perf_counter`)."""
+        return Deadline(self._costs, moment if self._at is None else min(moment, self._at), self._passes)
 
     def within(self, passes: int) -> Deadline:
         """The same moment, and at most so many passes."""

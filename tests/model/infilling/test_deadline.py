@@ -45,6 +45,7 @@ def test_a_part_of_the_time_ends_sooner_and_never_later() -> None:
     assert Deadline(costs, time.perf_counter() + 35).in_seconds(95).passes_left(0, 1, 1) == 3
     assert Deadline(costs, passes=4).in_seconds(95).passes_left(1, 1, 1) == 3
     assert Deadline(costs).in_seconds(35).passes_left(0, 1, 1) == 3
+    assert Deadline(costs, passes=2).by(time.perf_counter() + 35).passes_left(0, 1, 1) == 2
 
 
 def test_the_search_takes_its_share_of_the_time_and_then_the_greedy_text_is_the_answer(

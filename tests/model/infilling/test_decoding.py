@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 import textwrap
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -172,6 +173,26 @@ def test_of_what_holds_the_longest_comes_first_and_whole_texts_before_it(bundled
         cut, whole = cut + len(lengths), whole + len(found) - len(lengths)
     assert cut
     assert whole
+
+
+@pytest.mark.parametrize("most", [4, 6])
+@pytest.mark.parametrize("search_s", [None, 1000.0], ids=["no time of its own", "time for all of it"])
+def test_a_search_is_held_to_the_passes_there_are(bundled: Engine, most: int, search_s: float | None) -> None:
+    model, taken = bundled.model, []
+    reader, sources = InferenceNetwork(model.network), Sources(None, True, model.trigrams)
+    for passes in (most, 100):
+        visible = encode_visible(model.tokenizer, ("x = [", "]\n"))
+        session = Session(model.network)
+        limits = Limits(20, True, allow_empty=False)
+        until = None if search_s is None else time.perf_counter() + search_s
+        decoder = CheckedDecoder(model.tokenizer, Healing(model.tokenizer), limits, visible, None, sources, None, 8, until)
+        with torch.inference_mode():
+            run_alone(reader, session.encode(visible, leave=8))
+            base = len(session.tokens)
+            rows = Continuation(reader, session.cache, base)
+            run_alone(reader, decoder.run(rows, visible[base:], b"", WAYS_OUT, Deadline(passes=passes)))
+        taken.append(rows.passes)
+    assert taken[0] <= most < taken[1]
 
 
 @pytest.mark.parametrize("start", range(800, 6800, 750))
