@@ -28,12 +28,12 @@ from model.tokenization.tokenizer import Tokenizer
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
-TOGETHER = ("tests/clients/", "tests/model/training/")
+TOGETHER = ("tests/clients/", "tests/model/training/", "tests/model/engine/test_compiled.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Tests of a file that share an editor or a trained model run in one process, in order; others wherever there is room.
+    """Tests of a file that share an editor or what took long to make run in one process, in order; others wherever there is room.
 
     (The plugin's own way to say so, a mark, is lost with pytest 9.2.)
     """
@@ -48,8 +48,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What servers that tests start write down, and the engines that they share, are not the person's own."""
+    """What servers that tests start write down, the engines that they share and what these compiled are not the person's own."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ["QUICKFILL_PROGRAMS"] = str(tmp_path_factory.mktemp("programs"))
     os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from lsp_server.cli import benchmarking, evaluating, filling, looking, serving, training
+from lsp_server.cli import benchmarking, compiling, evaluating, filling, looking, serving, training
 from lsp_server.cli.common import UserError, app
 
-__all__ = ["app", "benchmarking", "evaluating", "filling", "looking", "main", "serving", "training"]
+__all__ = ["app", "benchmarking", "compiling", "evaluating", "filling", "looking", "main", "serving", "training"]
 
 
 def fail(message: str) -> NoReturn:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lsp_server.cli.common import DeviceOption, JsonOption, ModelOption, UserError, app, check_plot, load_engine, print_report
+
+if TYPE_CHECKING:
+    from model.engine.engine import Engine
 
 
 @app.command("report")
@@ -87,6 +90,7 @@ def doctor(model: ModelOption = None, device: DeviceOption = "cpu", as_json: Jso
         "threads": torch.get_num_threads(),
         "device": f"{device}, of {', '.join(devices())}",
         "precision": str(engine.model.network.embedding.weight.dtype).removeprefix("torch."),
+        "compiled": _compiled(engine, device),
         "model": card.name,
         "parameters": card.parameters,
         "licence": card.license,
@@ -99,3 +103,14 @@ def doctor(model: ModelOption = None, device: DeviceOption = "cpu", as_json: Jso
         "silent_this_week": silent or "not once",
     }
     print_report(lambda: report, as_json)
+
+
+def _compiled(engine: Engine, device: str) -> str:
+    import torch
+
+    from model.engine.readers import program_of
+
+    network = engine.model.network
+    if device != "cpu" or network.embedding.weight.dtype != torch.bfloat16:
+        return "nothing is to be gained by it here"
+    return "no: `quickfill compile` makes it faster" if program_of(network) is None else "yes"

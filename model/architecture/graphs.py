@@ -156,10 +156,5 @@ class _Cuda:
         return graph.replay
 
 
-def reader_of(network: Network) -> InferenceNetwork:
-    """What reads passes of a network fastest where it is."""
-    return GraphedNetwork(network) if network.embedding.weight.is_cuda else InferenceNetwork(network)
-
-
 def _power(number: int) -> int:
     return 1 << (number - 1).bit_length()

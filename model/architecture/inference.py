@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.architecture.kernels import half_padding, is_half, steady, whole_rows
+from model.architecture.kernels import Product, half_padding, is_half, steady, whole_rows
 from model.architecture.network import Network
 from model.architecture.rows import RowCache
 
@@ -49,14 +49,22 @@ class InferenceNetwork:
     def __init__(self, network: Network) -> None:
         self.network = network
         config = network.config
-        self._heads, self._head_width = config.heads, config.head_width
+        self._head_width = config.head_width
         self._rotations = network.embedding.weight.new_empty(2, 0, 2, 1, self._head_width)
-        half = all(is_half(weight) for weight in network.parameters() if weight.dim() == 2)
-        self._blocks = [
-            [steady(layer.weight, half) for layer in (block.qkv, block.out, block.up, block.down)] for block in network.layers
-        ]
-        self._head = steady(network.embedding.weight, half)
-        self._padding = half_padding() if half else None
+        self._half = all(is_half(weight) for weight in network.parameters() if weight.dim() == 2)
+        self._blocks = self._laid_out()
+        self._head = steady(network.embedding.weight, self._half)
+        self._padding = half_padding() if self._half else None
+
+    def _laid_out(self) -> list[list[Product]]:
+        """The products of each layer."""
+        return [[steady(weight, self._half) for weight in weights] for weights in weights_of(self.network)]
+
+    def layers(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+        """Rows (rows, width), the cosines and the signed sines of their positions, (rows, 2, 1, head width) each, through all
+        layers and the norm behind them.
+        """
+        return through(self._blocks, self._head_width, x, cos, sin, attend)
 
     @torch.no_grad()
     def read(self, segments: Sequence[Segment]) -> list[Reading]:
@@ -93,14 +101,7 @@ class InferenceNetwork:
         if slots:
             x = torch.where((marks >= 0)[:, None], network.embed_slots(tokens, marks.clamp(min=0)), x)
         cos, sin = self._rotations[:, positions]
-        for layer, (to_qkv, to_out, to_up, to_down) in enumerate(self._blocks):
-            qkv = to_qkv(_norm(x)).view(len(x), 3, self._heads, self._head_width)
-            qk = qkv[:, :2]
-            along = _norm(qk)
-            torch.addcmul(along * cos, along.roll(self._head_width // 2, -1), sin, out=qk)
-            x = x + to_out(attend(layer, qkv))
-            x = x + to_down(to_up(_norm(x)).relu_().square_())
-        return _norm(x)
+        return self.layers(x, cos, sin, attend)
 
     def _readings(self, segments: Sequence[tuple[Segment, int]], hidden: Tensor) -> list[Reading]:
         """What was found for segments whose first row is the one of this number."""
@@ -126,6 +127,23 @@ class InferenceNetwork:
     def _whole_pass(self, rows: int) -> int:
         """How many rows a product takes for so many that count."""
         return whole_rows(rows) if self._padding is None else self._padding(whole_rows(rows))
+
+
+def weights_of(network: Network) -> list[list[Tensor]]:
+    """Of each layer those of its four products, in their order."""
+    return [[part.weight for part in (block.qkv, block.out, block.up, block.down)] for block in network.layers]
+
+
+def through(blocks: Sequence[Sequence[Product]], head_width: int, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+    """Rows through layers, of each of which these are the products, and the norm behind them."""
+    for layer, (to_qkv, to_out, to_up, to_down) in enumerate(blocks):
+        qkv = to_qkv(_norm(x)).view(-1, 3, x.shape[1] // head_width, head_width)
+        qk = qkv[:, :2]
+        along = _norm(qk)
+        torch.addcmul(along * cos, along.roll(head_width // 2, -1), sin, out=qk)
+        x = x + to_out(attend(layer, qkv))
+        x = x + to_down(to_up(_norm(x)).relu_().square_())
+    return _norm(x)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _sees_alike(way: Attention) -> bool:
 def steady(weight: Tensor, half: bool) -> Product:
     """`_product`, each row of which is rounded alike however many there are."""
     product = _product(weight, half)
-    least, most = (_ROWS, None) if half or weight.device.type != "cpu" else _rounds_alike(weight.dtype, *weight.shape)
+    least, most = (_ROWS, None) if half or is_steady(weight) else _rounds_alike(weight.dtype, *weight.shape)
 
     def steady(x: Tensor) -> Tensor:
         rows = len(x)
@@ -122,6 +122,11 @@ def steady(weight: Tensor, half: bool) -> Product:
         return product(x)
 
     return product if (least, most) == (_ROWS, None) else steady
+
+
+def is_steady(weight: Tensor) -> bool:
+    """Whether a product with it rounds each row alike, however many there are, without being cut."""
+    return weight.device.type != "cpu" or _rounds_alike(weight.dtype, *weight.shape) == (_ROWS, None)
 
 
 @cache

@@ -16,9 +16,9 @@ from functools import partial
 
 import torch
 
-from model.architecture.graphs import reader_of
 from model.checkpoints.store import Model
 from model.engine.projects import Projects
+from model.engine.readers import reader_of
 from model.engine.session import CHUNK, Session
 from model.infilling.checked import BEHIND_TOKENS, DISAGREES, Chain, CheckedDecoder, Limits, Rivals, Sources
 from model.infilling.confidence import leading_parts

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.architecture.inference import InferenceNetwork
 from model.architecture.rows import RowCache
 from model.checkpoints.store import Model
+from model.engine.readers import reader_of
 from model.evaluation.rivals.canvas import fill_canvas, read_canvas, read_text
 from model.evaluation.rivals.rival import Prompt, Written
 
@@ -23,7 +23,7 @@ class DualCache:
     name = "dual cache"
 
     def __init__(self, model: Model, threshold: float = THRESHOLD) -> None:
-        self._network, self._tokenizer, self._threshold = InferenceNetwork(model.network), model.tokenizer, threshold
+        self._network, self._tokenizer, self._threshold = reader_of(model.network), model.tokenizer, threshold
 
     def prepare(self, prompt: Prompt) -> None:
         """Nothing is kept."""

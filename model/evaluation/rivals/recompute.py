@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.architecture.inference import InferenceNetwork
 from model.architecture.rows import RowCache
 from model.checkpoints.store import Model
+from model.engine.readers import reader_of
 from model.evaluation.rivals.canvas import fill_canvas, read_canvas, read_text
 from model.evaluation.rivals.rival import Prompt, Written
 
@@ -21,7 +21,7 @@ class Recompute:
     name = "recompute every step"
 
     def __init__(self, model: Model) -> None:
-        self._network, self._tokenizer = InferenceNetwork(model.network), model.tokenizer
+        self._network, self._tokenizer = reader_of(model.network), model.tokenizer
 
     def prepare(self, prompt: Prompt) -> None:
         """Nothing is kept."""

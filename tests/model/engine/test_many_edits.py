@@ -15,7 +15,6 @@ from conftest import random_network
 from torch import Tensor
 
 from model.architecture.inference import InferenceNetwork
-from model.architecture.network import Network
 from model.checkpoints.store import BUNDLED
 from model.engine.engine import Engine, devices, fastest_dtype
 from model.engine.session import Session, Sessions
@@ -47,11 +46,11 @@ def edited(text: str, cursor: int, chance: random.Random) -> tuple[str, int]:
 
 
 def caches_and_recomputations(
-    network: Network, edits: int, compared_every: int, budget: int = 256
+    reader: InferenceNetwork, edits: int, compared_every: int, budget: int = 256
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Each layer's rows in the cache of a session that was edited so often, and the same rows read from nothing."""
     tokenizer = Tokenizer.load(BUNDLED / "tokenizer.json")
-    reader, sessions, chance = InferenceNetwork(network), Sessions(network, 1 << 26), random.Random(1)
+    network, sessions, chance = reader.network, Sessions(reader.network, 1 << 26), random.Random(1)
     session = sessions.get("", "me")
     text, cursor = "".join(LINES) * max(8, budget // 50), 200
     with torch.inference_mode():
@@ -76,19 +75,20 @@ def caches_and_recomputations(
 
 
 def test_no_edit_leaves_a_wrong_row_behind() -> None:
-    for mine, right in caches_and_recomputations(random_network(torch.float64), EDITS, COMPARED_EVERY):
+    for mine, right in caches_and_recomputations(InferenceNetwork(random_network(torch.float64)), EDITS, COMPARED_EVERY):
         assert torch.allclose(mine, right, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("device", devices())
 def test_wherever_the_network_runs(device: str) -> None:
-    for mine, right in caches_and_recomputations(random_network(torch.float32).to(device), EDITS // 30, COMPARED_EVERY // 25):
+    reader = InferenceNetwork(random_network(torch.float32).to(device))
+    for mine, right in caches_and_recomputations(reader, EDITS // 30, COMPARED_EVERY // 25):
         assert torch.allclose(mine, right, rtol=0, atol=1e-3)
 
 
 @pytest.mark.skipif(fastest_dtype() != torch.bfloat16, reason="float32 rounds by how many rows there are")
 @pytest.mark.parametrize("budget", [900, 2000], ids=["in the window", "beyond"])
 def test_in_bfloat16_not_one_bit_differs(budget: int) -> None:
-    network = Engine.load().model.network
-    for mine, right in caches_and_recomputations(network, EDITS // 25, COMPARED_EVERY // 25, budget):
+    reader = InferenceNetwork(Engine.load().model.network)
+    for mine, right in caches_and_recomputations(reader, EDITS // 25, COMPARED_EVERY // 25, budget):
         assert torch.equal(mine, right)

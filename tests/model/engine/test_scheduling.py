@@ -82,6 +82,20 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(usual)
 
 
+def segments(network: Network, places: Sequence[tuple[int, int]]) -> list[Segment]:
+    """Texts of so many rows behind so many, each in a cache of its own."""
+    found = []
+    for rows, at in places:
+        cache = RowCache(network)
+        cache.reserve(at + rows)
+        generator = torch.Generator().manual_seed(at)
+        for tensor in (cache.keys, cache.values):
+            tensor.copy_(torch.randn(tensor.shape, generator=generator))
+        text = text_segment([7 * at % 97 + row for row in range(rows)], cache, at)
+        found.append(Segment(text.tokens, text.positions, cache, at, text.bias, None, range(rows)))
+    return found
+
+
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("weights", ["float32", "float32 from bfloat16", "the bundled model as it runs here"])
 @pytest.mark.parametrize(
@@ -98,21 +112,9 @@ def test_neighbours_change_no_bit(weights: str, places: Sequence[tuple[int, int]
         network = network.bfloat16().float()
     reader = InferenceNetwork(network)
 
-    def segments() -> list[Segment]:
-        found = []
-        for rows, at in places:
-            cache = RowCache(network)
-            cache.reserve(at + rows)
-            generator = torch.Generator().manual_seed(at)
-            for tensor in (cache.keys, cache.values):
-                tensor.copy_(torch.randn(tensor.shape, generator=generator))
-            text = text_segment([7 * at % 97 + row for row in range(rows)], cache, at)
-            found.append(Segment(text.tokens, text.positions, cache, at, text.bias, None, range(rows)))
-        return found
-
     with torch.inference_mode():
-        alone = [reader.read([segment])[0] for segment in segments()]
-        together = reader.read(segments())
+        alone = [reader.read([segment])[0] for segment in segments(network, places)]
+        together = reader.read(segments(network, places))
     for one, other in zip(alone, together, strict=True):
         assert torch.equal(one.hidden, other.hidden)
         assert torch.equal(one.logits, other.logits)
