@@ -70,7 +70,10 @@ class CompiledNetwork(InferenceNetwork):
     def layers(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
         _called.attend, _called.products = attend, self._products
         hidden: Tensor
-        (hidden,) = self._program.run([x, cos, sin])
+        try:
+            (hidden,) = self._program.run([x, cos, sin])
+        finally:
+            del _called.attend  # it holds the caches of the pass
         return hidden
 
 

@@ -27,7 +27,7 @@ def reader_of(network: Network) -> InferenceNetwork:
     """With the program that `compile_for_here` made, where it did: its passes are faster, and rounded otherwise."""
     if network.embedding.weight.is_cuda:
         return GraphedNetwork(network)
-    if (program := program_of(network)) is None:
+    if network.embedding.weight.device.type != "cpu" or (program := program_of(network)) is None:
         return InferenceNetwork(network)
     from model.architecture.compiled import CompiledNetwork
 
@@ -70,9 +70,9 @@ def _folder() -> Path:
 
 
 def _name(network: Network) -> str:
-    processor = getattr(
-        torch.cpu, "get_capabilities", torch.backends.cpu.get_cpu_capability
-    )()  # the first is not as old as torch
+    processor = torch.backends.cpu.get_cpu_capability()
+    if hasattr(torch.cpu, "get_capabilities"):  # not with every torch that will do
+        processor += repr(torch.cpu.get_capabilities())
     seen = hashlib.sha256(repr((network.config, torch.__version__, processor)).encode())
     for source in (inference.__file__, kernels.__file__, str(Path(inference.__file__).with_name("compiled.py"))):
         seen.update(Path(source).read_bytes())
