@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,15 @@ def test_neighbours_change_no_bit_of_it(reader: CompiledNetwork, threads: int) -
         assert are_alike(reader)
     finally:
         torch.set_num_threads(usual)
+
+
+def test_after_a_pass_nothing_holds_its_cache(reader: CompiledNetwork) -> None:
+    cache = RowCache(reader.network)
+    reader.read([text_segment([5, 6, 7], cache, 0)])
+    gone = weakref.ref(cache)
+    del cache
+    gc.collect()
+    assert gone() is None
 
 
 @bfloat16
