@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import subprocess
@@ -33,9 +34,9 @@ bfloat16 = pytest.mark.skipif(fastest_dtype() != torch.bfloat16, reason="float32
 PLACES = ((1, 0), (1, 30), (5, 70), (17, 33), (130, 0), (2, 257))
 
 
-def compile_by_command(programs: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(programs: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "lsp_server", "compile"],
+        [sys.executable, "-m", "lsp_server", *arguments],
         env={**os.environ, "QUICKFILL_PROGRAMS": str(programs), **environment},
         capture_output=True,
         text=True,
@@ -47,7 +48,7 @@ def compile_by_command(programs: Path, **environment: str) -> subprocess.Complet
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compiled")
-    done = compile_by_command(folder)
+    done = run(folder, "compile")
     assert done.returncode == 0, done.stderr
     assert str(folder) in done.stdout
     return folder
@@ -92,20 +93,20 @@ def test_an_engine_that_starts_computes_with_it(engine: Engine, reader: Compiled
     assert type(reader_of(other)) is InferenceNetwork  # it is of other weights
 
 
+def test_the_doctor_says_whether_there_is_one(programs: Path, tmp_path: Path) -> None:
+    said = [json.loads(run(folder, "doctor", "--json").stdout)["compiled"] for folder in (programs, tmp_path)]
+    assert said == ["yes", "no: `quickfill compile` makes it faster"]
+
+
 def test_it_is_as_near_to_float32_as_what_is_not_compiled(reader: CompiledNetwork, tokenizer: Tokenizer) -> None:
     exact = load_model().network
     tokens = tokenizer.encode(Path(inference.__file__).read_text("utf-8"))[:600]
     assert distance(reader, exact, tokens) < 1.1 * distance(InferenceNetwork(reader.network), exact, tokens)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_neighbours_change_no_bit_of_it(reader: CompiledNetwork, threads: int) -> None:
-    usual = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        assert are_alike(reader)
-    finally:
-        torch.set_num_threads(usual)
+@pytest.mark.usefixtures("threads")
+def test_neighbours_change_no_bit_of_it(reader: CompiledNetwork) -> None:
+    assert are_alike(reader)
 
 
 def test_after_a_pass_nothing_holds_its_cache(reader: CompiledNetwork) -> None:
@@ -183,7 +184,7 @@ def test_what_rounds_otherwise_with_more_rows_is_not_taken(tmp_path: Path, monke
 
 def test_without_a_compiler_one_line_says_so_and_what_is_there_stays(programs: Path) -> None:
     before = sorted(programs.iterdir())
-    done = compile_by_command(programs, PATH="", CXX="")
+    done = run(programs, "compile", PATH="", CXX="")
     assert done.returncode == 2
     assert done.stderr.strip() == "quickfill: no C++ compiler was found that works: install g++ or clang, or name one in CXX"
     assert sorted(programs.iterdir()) == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import pairwise
 
@@ -72,14 +72,6 @@ def test_a_text_that_grows_is_read_in_shapes_that_recur() -> None:
             text = text_segment(range(rows), cache, at)
             reader.read([Segment(text.tokens, text.positions, cache, at, text.bias, None, range(rows))])
     assert 0 < len(shapes.seen) < 10
-
-
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    usual = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(usual)
 
 
 def segments(network: Network, places: Sequence[tuple[int, int]]) -> list[Segment]:
